@@ -1,0 +1,128 @@
+// Package engine is the seam between Miruvor and the storage engine under it:
+// an ordered, persistent map from byte strings to byte strings.
+//
+// It owns the interface and the conformance suite (enginetest) that every
+// implementation passes: engine/pebble for real use, engine/memory for the
+// simulator. It knows nothing of shards, revisions or Raft; package keyspace
+// gives keys their meaning.
+//
+// Keys are ordered by bytes.Compare. Two durabilities are told apart, because
+// the Raft log is the write-ahead log of everything that lives here:
+//
+//  1. A committed batch is atomic and at once visible to every later read,
+//     but a crash may lose it. What survives a crash is always a prefix of
+//     the commits, whole batches only.
+//  2. Flush makes everything committed so far survive any crash. DurableGet
+//     tells what would survive one now.
+package engine
+
+import (
+	"errors"
+	"io"
+)
+
+// ErrNotFound is returned by Get for a key that does not exist.
+var ErrNotFound = errors.New("engine: key not found")
+
+// Reader reads one state of the engine. Engine and Snapshot are Readers.
+type Reader interface {
+	// Get returns the value of key, or ErrNotFound. The caller owns the
+	// returned slice.
+	Get(key []byte) ([]byte, error)
+
+	// NewIter returns an iterator over the keys in [lower, upper), frozen at
+	// the state of this moment. A nil upper means no bound. The bounds
+	// must not be changed while the iterator is open.
+	NewIter(lower, upper []byte) (Iterator, error)
+}
+
+// Iterator walks keys in byte order. It is used by one goroutine at a time.
+// First, Last, SeekGE, SeekLT, Next and Prev report whether they landed on a
+// key; after false, Error tells whether that was the end or a failure.
+type Iterator interface {
+	io.Closer
+	First() bool
+	Last() bool
+	// SeekGE moves to the first key >= key within the bounds.
+	SeekGE(key []byte) bool
+	// SeekLT moves to the last key < key within the bounds.
+	SeekLT(key []byte) bool
+	Next() bool
+	Prev() bool
+	// Key and Value are valid until the iterator moves or closes.
+	Key() []byte
+	Value() []byte
+	Error() error
+}
+
+// Batch collects writes that are committed atomically. It copies its
+// arguments and is used by one goroutine. A batch is used once: Commit or
+// Close ends it, and Close after Commit is harmless.
+type Batch interface {
+	Set(key, value []byte) error
+	Delete(key []byte) error
+	// DeleteRange deletes the keys in [start, end). Both bounds are needed.
+	DeleteRange(start, end []byte) error
+	// Empty reports whether nothing was written; Size is a rough size in
+	// bytes.
+	Empty() bool
+	Size() int
+	// Commit applies the batch. It does not wait for stable storage.
+	Commit() error
+	Close() error
+}
+
+// Span is a range of keys [Start, End); both bounds are needed.
+type Span struct {
+	Start, End []byte
+}
+
+// Ingest replaces everything in some spans with other pairs, in one atomic
+// and durable step, however many they are. Pairs are added in strictly
+// ascending key order and must lie in the spans. Nothing is visible before Commit; Abort (also
+// after Commit, when it does nothing) releases what was gathered.
+type Ingest interface {
+	Add(key, value []byte) error
+	// Commit returns once the replacement survives a crash. It makes
+	// everything committed before it durable too.
+	Commit() error
+	Abort() error
+}
+
+// Engine is a storage engine. All methods are safe for concurrent use.
+type Engine interface {
+	Reader
+	io.Closer
+
+	NewBatch() Batch
+
+	// NewSnapshot freezes the current state for reading. The caller closes
+	// it; an Ingest over its range may take data away from it, but not from iterators
+	// that are open on it.
+	NewSnapshot() Snapshot
+
+	// NewIngest begins the replacement of everything in spans. Spans are
+	// sorted and do not overlap. The caller sees to it that nobody writes
+	// to the spans meanwhile.
+	NewIngest(spans []Span) (Ingest, error)
+
+	// Flush makes all commits so far durable. It blocks.
+	Flush() error
+
+	// DurableGet is Get on the state that a crash at this moment would
+	// certainly leave.
+	DurableGet(key []byte) ([]byte, error)
+
+	// Metrics describes the engine by numbers, name to value. Names are in Prometheus'
+	// style with their unit, without a prefix ("disk_bytes").
+	Metrics() map[string]float64
+
+	// Check reads everything and verifies checksums and structure.
+	Check() error
+}
+
+// Snapshot is a frozen Reader.
+type Snapshot interface {
+	Reader
+	io.Closer
+}

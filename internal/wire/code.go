@@ -1,0 +1,96 @@
+package wire
+
+import (
+	"errors"
+	"fmt"
+
+	"github.com/miruvor/miruvor/internal/kv"
+)
+
+// Code is an outcome as it crosses the wire. Numbers are forever.
+type Code uint8
+
+// The outcomes. All but the first few stand for a sentinel of package kv.
+const (
+	CodeOK Code = iota
+	// CodeNotLeader: ask the leader instead. Nothing happened.
+	CodeNotLeader
+	// CodeWrongShard: the key or range is not in this shard; refresh the map.
+	// Nothing happened.
+	CodeWrongShard
+	// CodeRetry: the replica could not take the request now. Nothing happened.
+	CodeRetry
+	CodeInvalid
+	CodeTooLarge
+	CodeTooManyOps
+	CodeDuplicateKey
+	CodeKeyNotFound
+	CodeCompacted
+	CodeFutureRevision
+	CodeCrossShard
+	CodeNoLeader
+	CodeTimeout
+	CodeUncertain
+	CodeTooManyRequests
+	CodeStopped
+	CodeNotReady
+	CodeCorrupt
+)
+
+var sentinels = map[Code]error{
+	CodeInvalid:         kv.ErrInvalid,
+	CodeTooLarge:        kv.ErrTooLarge,
+	CodeTooManyOps:      kv.ErrTooManyOps,
+	CodeDuplicateKey:    kv.ErrDuplicateKey,
+	CodeKeyNotFound:     kv.ErrKeyNotFound,
+	CodeCompacted:       kv.ErrCompacted,
+	CodeFutureRevision:  kv.ErrFutureRevision,
+	CodeCrossShard:      kv.ErrCrossShard,
+	CodeNoLeader:        kv.ErrNoLeader,
+	CodeTimeout:         kv.ErrTimeout,
+	CodeUncertain:       kv.ErrUncertain,
+	CodeTooManyRequests: kv.ErrTooManyRequests,
+	CodeStopped:         kv.ErrStopped,
+	CodeNotReady:        kv.ErrNotReady,
+	CodeCorrupt:         kv.ErrCorrupt,
+}
+
+// remoteError is an error that another node reported: its text, and the
+// sentinel that it stands for.
+type remoteError struct {
+	text     string
+	sentinel error
+}
+
+func (e *remoteError) Error() string { return e.text }
+func (e *remoteError) Unwrap() error { return e.sentinel }
+
+// CodeOf is the code of the sentinel that err wraps. An error that wraps
+// none is CodeUncertain, because nothing is known of what it left behind.
+func CodeOf(err error) Code {
+	if err == nil {
+		return CodeOK
+	}
+	for code := CodeInvalid; code <= CodeCorrupt; code++ {
+		if errors.Is(err, sentinels[code]) {
+			return code
+		}
+	}
+	return CodeUncertain
+}
+
+// Err is the error that a response stands for, nil for CodeOK. It wraps
+// the code's sentinel.
+func (r *Response) Err() error {
+	if r.Code == CodeOK {
+		return nil
+	}
+	sentinel, ok := sentinels[r.Code]
+	if !ok {
+		return fmt.Errorf("%w: unexpected answer code %d: %s", kv.ErrUncertain, r.Code, r.Text)
+	}
+	if r.Text == "" {
+		return sentinel
+	}
+	return &remoteError{text: r.Text, sentinel: sentinel}
+}
