@@ -30,8 +30,15 @@ type Reader interface {
 	// returned slice.
 	Get(key []byte) ([]byte, error)
 
+	// SeekPrefix returns the first pair whose key is at or after seek and
+	// begins with prefix, or ErrNotFound. It is the hot path of a read of
+	// one user key: seek is a version key and prefix is it without its
+	// revision, for which engines have a filter ready. seek must begin with
+	// prefix. The caller owns the returned slices.
+	SeekPrefix(prefix, seek []byte) (key, value []byte, err error)
+
 	// NewIter returns an iterator over the keys in [lower, upper), frozen at
-	// the state of this moment. A nil upper means no bound. The bounds
+	// the state of this moment. A nil bound means no bound. The bounds
 	// must not be changed while the iterator is open.
 	NewIter(lower, upper []byte) (Iterator, error)
 }
