@@ -151,6 +151,8 @@ type Result struct {
 type PutResponse struct {
 	// Prev is the version before, nil if there was none or none was asked.
 	Prev *KeyValue
+	// Version is the key's version now: 1 tells that the put created it.
+	Version int64
 }
 
 // DeleteResponse answers a DeleteRequest.
