@@ -1,0 +1,99 @@
+package tidy
+
+import (
+	"go/token"
+	"path"
+	"strconv"
+	"strings"
+)
+
+// floors is the floor plan: each room, which is a package and those nested in
+// it, stands on a floor, and imports only what stands on lower ones. A new
+// room is entered here first.
+var floors = map[string]int{
+	"internal/kv":         0, // vocabulary
+	"internal/wire":       0, // what nodes say to each other
+	"internal/mutant":     0, // deliberate bugs that prove the tests
+	"internal/tidy":       0, // these rules
+	"internal/engine":     1, // storage seam; pebble, memory
+	"internal/keyspace":   1, // every byte in the engine
+	"internal/raftlog":    2, // the shared durable log
+	"internal/mvcc":       2, // versions, evaluation, history
+	"internal/placement":  2, // the shard map
+	"internal/transport":  2, // how messages travel
+	"internal/replica":    3, // one shard's copy
+	"internal/oracle":     3, // revisions
+	"internal/worker":     4, // the replicas of one thread
+	"internal/node":       5, // one process
+	"internal/httpapi":    6, // HTTP over kv.Store
+	"internal/httpclient": 6, // kv.Store over HTTP
+	"internal/cli":        7, // commands and wiring
+	"sim":                 8, // whole clusters in virtual time
+	".":                   8, // main
+}
+
+// importsGoDown: a package imports only rooms on strictly lower floors, and of
+// its own room only the packages that it is nested in. A room's tests may
+// import the whole room.
+func importsGoDown(f *file) []Problem {
+	var found []Problem
+	report := func(pos token.Pos, subject, format string, args ...any) {
+		found = append(found, f.problem("floor", pos, subject, format, args...))
+	}
+	from := room(f.dir())
+	if from == "" {
+		report(f.ast.Package, f.dir(), "%s has no floor: enter it in tidy/floors.go", f.dir())
+		return found
+	}
+	for _, spec := range f.ast.Imports {
+		target, ours := packageDir(importPath(spec.Path.Value))
+		if !ours {
+			continue
+		}
+		to := room(target)
+		switch {
+		case to == "":
+			report(spec.Pos(), target, "imports %s, which has no floor", target)
+		case to == from && !f.isTest() && !isAbove(target, f.dir()):
+			report(spec.Pos(), target, "%s imports %s: in a room, only the packages around one",
+				f.dir(), target)
+		case to != from && floors[to] >= floors[from]:
+			report(spec.Pos(), target, "%s (floor %d) imports %s (floor %d): %s",
+				f.dir(), floors[from], target, floors[to], "imports go strictly down")
+		}
+	}
+	return found
+}
+
+// room is the entry of the floor plan that the package in dir belongs to, or
+// "" if it has none.
+func room(dir string) string {
+	for d := dir; ; d = path.Dir(d) {
+		if _, ok := floors[d]; ok && (d != "." || dir == ".") {
+			return d
+		}
+		if d == "." {
+			return ""
+		}
+	}
+}
+
+// isAbove reports whether dir is nested in the package outer.
+func isAbove(outer, dir string) bool { return strings.HasPrefix(dir, outer+"/") }
+
+// packageDir is the directory of an imported package of this module.
+func packageDir(imported string) (dir string, ours bool) {
+	if imported == Module {
+		return ".", true
+	}
+	return strings.CutPrefix(imported, Module+"/")
+}
+
+// importPath strips the quotes from an import's literal.
+func importPath(literal string) string {
+	p, err := strconv.Unquote(literal)
+	if err != nil {
+		return literal
+	}
+	return p
+}
