@@ -6,7 +6,7 @@
 // simulator. It knows nothing of shards, revisions or Raft; package keyspace
 // gives keys their meaning.
 //
-// Keys are ordered by bytes.Compare. Two durabilities are told apart, because
+// Keys are not empty and ordered by bytes.Compare. Two durabilities are told apart, because
 // the Raft log is the write-ahead log of everything that lives here:
 //
 //  1. A committed batch is atomic and at once visible to every later read,
@@ -17,12 +17,24 @@
 package engine
 
 import (
+	"bytes"
 	"errors"
 	"io"
+
+	"github.com/miruvor/miruvor/internal/kv"
 )
 
 // ErrNotFound is returned by Get for a key that does not exist.
 var ErrNotFound = errors.New("engine: key not found")
+
+// CheckSeekPrefix refuses arguments that break the rule of
+// Reader.SeekPrefix; implementations call it.
+func CheckSeekPrefix(prefix, seek []byte) error {
+	if !bytes.HasPrefix(seek, prefix) {
+		return kv.Invalid("seek key %x does not begin with prefix %x", seek, prefix)
+	}
+	return nil
+}
 
 // Reader reads one state of the engine. Engine and Snapshot are Readers.
 type Reader interface {
@@ -33,8 +45,9 @@ type Reader interface {
 	// SeekPrefix returns the first pair whose key is at or after seek and
 	// begins with prefix, or ErrNotFound. It is the hot path of a read of
 	// one user key: seek is a version key and prefix is it without its
-	// revision, for which engines have a filter ready. seek must begin with
-	// prefix. The caller owns the returned slices.
+	// revision, for which engines have a filter ready. A seek that does not
+	// begin with prefix is refused with kv.ErrInvalid. The caller owns the
+	// returned slices.
 	SeekPrefix(prefix, seek []byte) (key, value []byte, err error)
 
 	// NewIter returns an iterator over the keys in [lower, upper), frozen at
@@ -45,7 +58,9 @@ type Reader interface {
 
 // Iterator walks keys in byte order. It is used by one goroutine at a time.
 // First, Last, SeekGE, SeekLT, Next and Prev report whether they landed on a
-// key; after false, Error tells whether that was the end or a failure.
+// key; after false, Error tells whether that was the end or a failure. A new
+// iterator stands nowhere and is first moved by one of the first four. Past the
+// last key Prev leads back to it, and before the first key Next does.
 type Iterator interface {
 	io.Closer
 	First() bool
@@ -68,7 +83,8 @@ type Iterator interface {
 type Batch interface {
 	Set(key, value []byte) error
 	Delete(key []byte) error
-	// DeleteRange deletes the keys in [start, end). Both bounds are needed.
+	// DeleteRange deletes the keys in [start, end). Both bounds are needed;
+	// an empty range deletes nothing.
 	DeleteRange(start, end []byte) error
 	// Empty reports whether nothing was written; Size is a rough size in
 	// bytes.
@@ -86,8 +102,9 @@ type Span struct {
 
 // Ingest replaces everything in some spans with other pairs, in one atomic
 // and durable step, however many they are. Pairs are added in strictly
-// ascending key order and must lie in the spans. Nothing is visible before Commit; Abort (also
-// after Commit, when it does nothing) releases what was gathered.
+// ascending key order and must lie in the spans; others are refused with
+// kv.ErrInvalid. Nothing is visible before Commit; Abort (also after Commit,
+// when it does nothing) releases what was gathered. One goroutine uses it.
 type Ingest interface {
 	Add(key, value []byte) error
 	// Commit returns once the replacement survives a crash. It makes
@@ -99,13 +116,15 @@ type Ingest interface {
 // Engine is a storage engine. All methods are safe for concurrent use.
 type Engine interface {
 	Reader
+	// Close makes all commits durable and ends the engine. Iterators,
+	// snapshots and ingests are closed before it.
 	io.Closer
 
 	NewBatch() Batch
 
 	// NewSnapshot freezes the current state for reading. The caller closes
-	// it; an Ingest over its range may take data away from it, but not from iterators
-	// that are open on it.
+	// it; an Ingest over its range may take data away from it, but not from
+	// iterators that are open on it.
 	NewSnapshot() Snapshot
 
 	// NewIngest begins the replacement of everything in spans. Spans are
@@ -120,8 +139,8 @@ type Engine interface {
 	// certainly leave.
 	DurableGet(key []byte) ([]byte, error)
 
-	// Metrics describes the engine by numbers, name to value. Names are in Prometheus'
-	// style with their unit, without a prefix ("disk_bytes").
+	// Metrics describes the engine by numbers, name to value. Names are in
+	// Prometheus' style with their unit, without a prefix ("disk_bytes").
 	Metrics() map[string]float64
 
 	// Check reads everything and verifies checksums and structure.
