@@ -2,7 +2,8 @@
 //
 // It owns the messages and their encoding, which is written by hand: the
 // bytes of one MsgApp are most of what a cluster sends, and generated code
-// costs three times as much for them (docs/decisions/0002). Decoders accept
+// costs several times as much for them (docs/decisions/0002). The scheme is in
+// encoding.go, all field numbers in docs/wire-format.md. Decoders accept
 // any bytes: they return ErrMalformed, never panic, and never allocate more
 // than a small multiple of their input. Who sends what, and when, is the
 // business of packages replica and worker; how it travels, of transport.
@@ -46,7 +47,7 @@ type Raft struct {
 }
 
 // Request asks the leader of a shard, or with Serializable reads any replica,
-// for something. Exactly one of Txn, Range and Oracle is set.
+// for something. Exactly one of Txn, Range, Oracle and Join is set.
 type Request struct {
 	// ID is the sender's, and comes back in the Response. Its top 8 bits
 	// name the sender's worker.
