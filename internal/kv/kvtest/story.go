@@ -1,0 +1,202 @@
+package kvtest
+
+import (
+	"errors"
+	"fmt"
+	"slices"
+	"strconv"
+	"strings"
+	"testing"
+
+	"github.com/cockroachdb/datadriven"
+
+	"github.com/miruvor/miruvor/internal/kv"
+)
+
+// story runs the commands of a file in testdata:
+//
+//	put key=K value=V [prev] [ignore-value] [ignore-lease]
+//	get KEYS [rev=R] [limit=N] [bytes-max=N] [reverse] [keys-only]
+//	    [count-only] [count] [serializable]
+//	delete KEYS [prev]
+//	txn          (the transaction follows, see script.go)
+//	compact rev=R
+//
+// KEYS is key=K, prefix=P, start=K end=K, from=K (no upper bound) or all.
+// Keys stand without Prefix. A revision R is +N, counted from the start of
+// the story, or a plain number. An answer begins with the revision it came
+// at; a write that changes something must be one after the last.
+type story struct{ *testCase }
+
+func (s *story) command(t *testing.T, d *datadriven.TestData) string {
+	s.T = t
+	switch d.Cmd {
+	case "get":
+		return s.get(d)
+	case "compact":
+		return s.compact(d)
+	case "txn":
+		req, err := parseTxn(d.Input, s.start)
+		if err != nil {
+			d.Fatalf(t, "%v", err)
+		}
+		return s.txn(req)
+	case "put", "delete":
+		words := []string{d.Cmd}
+		for _, arg := range d.CmdArgs {
+			words = append(words, arg.String())
+		}
+		op, err := parseOp(words, s.start)
+		if err != nil {
+			d.Fatalf(t, "%v", err)
+		}
+		return s.txn(kv.TxnRequest{Success: []kv.Op{op}})
+	}
+	d.Fatalf(t, "unknown command %q", d.Cmd)
+	return ""
+}
+
+func (s *story) get(d *datadriven.TestData) string {
+	words := []string{"get"}
+	for _, arg := range d.CmdArgs {
+		words = append(words, arg.String())
+	}
+	op, err := parseOp(words, s.start)
+	if err != nil {
+		d.Fatalf(s.T, "%v", err)
+	}
+	resp, err := s.store.Range(s.ctx, *op.Range)
+	if err != nil {
+		return failure(err)
+	}
+	var out strings.Builder
+	fmt.Fprintf(&out, "%s\n", s.relative(resp.Revision))
+	s.printRange(&out, op.Range, &resp, "")
+	return out.String()
+}
+
+func (s *story) txn(req kv.TxnRequest) string {
+	resp, err := s.store.Txn(s.ctx, req)
+	if errors.Is(err, kv.ErrCrossShard) && unbounded(&req) {
+		s.Skip("the store has several shards")
+	}
+	if err != nil {
+		return failure(err)
+	}
+	var out strings.Builder
+	fmt.Fprintf(&out, "%s", s.relative(resp.Revision))
+	if len(req.Compares) > 0 {
+		fmt.Fprintf(&out, " %s", branchName(resp.Succeeded))
+	}
+	out.WriteByte('\n')
+	s.printResults(&out, branch(&req, resp.Succeeded), resp.Results, "")
+	return out.String()
+}
+
+func (s *story) compact(d *datadriven.TestData) string {
+	store, ok := s.store.(Compacter)
+	if !ok {
+		s.Skip("the store cannot be compacted")
+	}
+	var text string
+	d.ScanArgs(s.T, "rev", &text)
+	rev, err := parseRevision(text, s.start)
+	if err != nil {
+		d.Fatalf(s.T, "%v", err)
+	}
+	if err := store.Compact(s.ctx, rev); err != nil {
+		return failure(err)
+	}
+	return "ok\n"
+}
+
+func (s *story) printResults(out *strings.Builder, ops []kv.Op, results []kv.Result, in string) {
+	if len(results) != len(ops) {
+		s.Fatalf("%d results for %d operations", len(results), len(ops))
+	}
+	for i, result := range results {
+		s.printResult(out, ops[i], result, in)
+	}
+}
+
+func (s *story) printResult(out *strings.Builder, op kv.Op, result kv.Result, in string) {
+	switch {
+	case op.Range != nil && result.Range != nil:
+		fmt.Fprintf(out, "%sgot\n", in)
+		s.printRange(out, op.Range, result.Range, in+"  ")
+	case op.Put != nil && result.Put != nil:
+		fmt.Fprintf(out, "%sput, version %d\n", in, result.Put.Version)
+		if prev := result.Put.Prev; prev != nil {
+			fmt.Fprintf(out, "%s  before: %s\n", in, s.describeKV(prev, false))
+		}
+	case op.Delete != nil && result.Delete != nil:
+		fmt.Fprintf(out, "%sdeleted %d\n", in, result.Delete.Deleted)
+		for _, prev := range result.Delete.Prev {
+			fmt.Fprintf(out, "%s  before: %s\n", in, s.describeKV(&prev, false))
+		}
+	case op.Txn != nil && result.Txn != nil:
+		fmt.Fprintf(out, "%stxn %s\n", in, branchName(result.Txn.Succeeded))
+		taken := branch(op.Txn, result.Txn.Succeeded)
+		s.printResults(out, taken, result.Txn.Results, in+"  ")
+	default:
+		s.Fatalf("a result of another kind than its operation: %+v", result)
+	}
+}
+
+func (s *story) printRange(
+	out *strings.Builder, req *kv.RangeRequest, resp *kv.RangeResponse, in string,
+) {
+	for i := range resp.KVs {
+		fmt.Fprintf(out, "%s%s\n", in, s.describeKV(&resp.KVs[i], req.KeysOnly))
+	}
+	if resp.More {
+		fmt.Fprintf(out, "%smore\n", in)
+	}
+	if req.CountOnly || req.WantCount {
+		fmt.Fprintf(out, "%scount %d\n", in, resp.Count)
+	}
+	if len(resp.KVs) == 0 && !req.CountOnly {
+		fmt.Fprintf(out, "%snothing\n", in)
+	}
+}
+
+func (s *story) describeKV(kv *kv.KeyValue, keysOnly bool) string {
+	value := strconv.Quote(string(kv.Value))
+	if keysOnly && len(kv.Value) == 0 {
+		value = "-"
+	}
+	return fmt.Sprintf("%s = %s, created %s, modified %s, version %d",
+		strings.TrimPrefix(string(kv.Key), Prefix), value,
+		s.relative(kv.CreateRevision), s.relative(kv.ModRevision), kv.Version)
+}
+
+func (s *story) relative(r kv.Revision) string { return fmt.Sprintf("+%d", r-s.start) }
+
+// unbounded tells whether req reaches to the last key there is.
+func unbounded(req *kv.TxnRequest) bool {
+	for _, c := range req.Compares {
+		if c.Keys().End == nil {
+			return true
+		}
+	}
+	for _, op := range slices.Concat(req.Success, req.Failure) {
+		if (op.Range != nil && op.Range.End == nil) || (op.Delete != nil && op.Delete.End == nil) {
+			return true
+		}
+	}
+	return false
+}
+
+func branchName(succeeded bool) string {
+	if succeeded {
+		return "then"
+	}
+	return "else"
+}
+
+func branch(req *kv.TxnRequest, succeeded bool) []kv.Op {
+	if succeeded {
+		return req.Success
+	}
+	return req.Failure
+}
