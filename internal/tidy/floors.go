@@ -15,8 +15,11 @@ var floors = map[string]int{
 	"internal/wire":       0, // what nodes say to each other
 	"internal/mutant":     0, // deliberate bugs that prove the tests
 	"internal/tidy":       0, // these rules
+	"internal/kv/kvfake":  1, // kv.Store in memory, for tests
+	"internal/kvjson":     1, // what HTTP clients and servers say to each other
 	"internal/engine":     1, // storage seam; pebble, memory
 	"internal/keyspace":   1, // every byte in the engine
+	"internal/kv/kvtest":  2, // the conformance suite of kv.Store
 	"internal/raftlog":    2, // the shared durable log
 	"internal/mvcc":       2, // versions, evaluation, history
 	"internal/placement":  2, // the shard map

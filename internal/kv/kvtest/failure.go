@@ -28,7 +28,8 @@ func failure(err error) string {
 func (c *testCase) mustFail(err, sentinel error, format string, args ...any) {
 	c.Helper()
 	if !errors.Is(err, sentinel) {
-		c.Fatalf("%s: the error is %v, it must wrap %q", fmt.Sprintf(format, args...), err, sentinel)
+		what := fmt.Sprintf(format, args...)
+		c.Fatalf("%s: the error is %v, it must wrap %q", what, err, sentinel)
 	}
 }
 
