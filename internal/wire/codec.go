@@ -4,6 +4,7 @@ const (
 	messageRaft     = 1<<2 | kindStruct
 	messageRequest  = 2<<2 | kindStruct
 	messageResponse = 3<<2 | kindStruct
+	messageGreeting = 4<<2 | kindStruct
 )
 
 // AppendMessage appends the encoding of m to buf. Of m exactly one field is
@@ -16,6 +17,8 @@ func AppendMessage(buf []byte, m *Message) []byte {
 		buf = appendRequest(append(buf, messageRequest), m.Request)
 	case m.Response != nil:
 		buf = appendResponse(append(buf, messageResponse), m.Response)
+	case m.Greeting != nil:
+		buf = appendGreeting(append(buf, messageGreeting), m.Greeting)
 	}
 	return appendEnd(buf)
 }
@@ -39,11 +42,14 @@ func DecodeMessage(data []byte) (m Message, rest []byte, err error) {
 		case messageResponse:
 			m.Response = new(Response)
 			r.response(m.Response)
+		case messageGreeting:
+			m.Greeting = r.greeting()
 		default:
 			r.skip(tag)
 		}
 	}
-	r.require(exactlyOne(m.Raft != nil, m.Request != nil, m.Response != nil))
+	r.require(exactlyOne(m.Raft != nil, m.Request != nil, m.Response != nil,
+		m.Greeting != nil))
 	if rest, err = r.finish(); err != nil {
 		return Message{}, nil, err
 	}

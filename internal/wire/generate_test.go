@@ -107,6 +107,9 @@ func (g *generator) scalar(v reflect.Value) {
 	case kv.Target:
 		v.SetUint(g.Uint64N(uint64(kv.CompareLease) + 1))
 		return
+	case Role:
+		v.SetUint(1 + g.Uint64N(uint64(RoleReplacement)))
+		return
 	case kv.Relation:
 		v.SetUint(1 + g.Uint64N(uint64(kv.NotEqual)))
 		return

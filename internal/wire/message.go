@@ -24,6 +24,7 @@ type Message struct {
 	Raft     *Raft
 	Request  *Request
 	Response *Response
+	Greeting *Greeting
 }
 
 // Raft is a message between two replicas of a shard. MsgSnap never travels
@@ -47,7 +48,7 @@ type Raft struct {
 }
 
 // Request asks the leader of a shard, or with Serializable reads any replica,
-// for something. Exactly one of Txn, Range, Oracle and Join is set.
+// for something. Exactly one of Txn, Range, Oracle and Map is set.
 type Request struct {
 	// ID is the sender's, and comes back in the Response. Its top 8 bits
 	// name the sender's worker.
@@ -57,8 +58,8 @@ type Request struct {
 	Range *RangeAt
 	// Oracle asks the system shard for revisions.
 	Oracle *OracleRequest
-	// Join asks the system shard to register the sender.
-	Join *Node
+	// Map asks for the shard map.
+	Map *MapRequest
 }
 
 // RangeAt is a range read at a revision that the sender took from the oracle
@@ -87,6 +88,7 @@ type Response struct {
 	Txn    *kv.TxnResponse
 	Range  *kv.RangeResponse
 	Oracle *OracleResponse
+	Map    *MapResponse
 }
 
 // OracleResponse hands out the revisions Base, Base+1, … Base+Count-1, and
@@ -96,7 +98,40 @@ type OracleResponse struct {
 	Count uint32
 }
 
-// Node is an entry of the node registry.
+// MapRequest asks for the shard map.
+type MapRequest struct{}
+
+// MapResponse is the shard map, encoded by package placement.
+type MapResponse struct {
+	Data []byte
+}
+
+// Role is what a node's data directory makes of it.
+type Role uint8
+
+const (
+	// RoleUndecided: the directory is new, and nobody has told yet whether
+	// the node had another one before.
+	RoleUndecided Role = iota
+	// RoleFounder: the directory is the one that the cluster began with.
+	RoleFounder
+	// RoleReplacement: the directory took the place of a lost one. The node's
+	// replicas are new ones.
+	RoleReplacement
+)
+
+// Greeting tells a peer who runs here, every now and then. The answer has Reply set and
+// hands Known back.
+type Greeting struct {
+	Node Node
+	Role Role
+	// Reply marks an answer. Known is, in an answer, the incarnation of the
+	// receiver that the sender had on record before; 0 is none.
+	Reply bool
+	Known kv.Incarnation
+}
+
+// Node names a process of the cluster and where it is.
 type Node struct {
 	ID          kv.NodeID
 	Incarnation kv.Incarnation

@@ -12,7 +12,7 @@ const (
 	requestTxn    = 3<<2 | kindStruct
 	requestRange  = 4<<2 | kindStruct
 	requestOracle = 5<<2 | kindStruct
-	requestJoin   = 6<<2 | kindStruct
+	requestMap    = 6<<2 | kindStruct
 
 	rangeAtRequest = 1<<2 | kindStruct
 	rangeAtAt      = 2<<2 | kindUint
@@ -33,8 +33,8 @@ func appendRequest(buf []byte, q *Request) []byte {
 		buf = appendUint(append(buf, requestOracle), oracleRequestCount, uint64(q.Oracle.Count))
 		buf = appendEnd(buf)
 	}
-	if q.Join != nil {
-		buf = AppendNode(append(buf, requestJoin), q.Join)
+	if q.Map != nil {
+		buf = appendEnd(append(buf, requestMap))
 	}
 	return appendEnd(buf)
 }
@@ -54,13 +54,13 @@ func (r *reader) request(out *Request) {
 			out.Range = r.rangeAt()
 		case requestOracle:
 			out.Oracle = r.oracleRequest()
-		case requestJoin:
-			out.Join = new(r.node())
+		case requestMap:
+			out.Map = r.mapRequest()
 		default:
 			r.skip(tag)
 		}
 	}
-	r.require(atMostOne(out.Txn != nil, out.Range != nil, out.Oracle != nil, out.Join != nil))
+	r.require(atMostOne(out.Txn != nil, out.Range != nil, out.Oracle != nil, out.Map != nil))
 }
 
 func appendRangeAt(buf []byte, q *RangeAt) []byte {
@@ -82,6 +82,13 @@ func (r *reader) rangeAt() *RangeAt {
 		}
 	}
 	return out
+}
+
+func (r *reader) mapRequest() *MapRequest {
+	for tag := r.tag(); tag != tagEnd; tag = r.tag() {
+		r.skip(tag)
+	}
+	return new(MapRequest)
 }
 
 func (r *reader) oracleRequest() *OracleRequest {

@@ -14,9 +14,12 @@ const (
 	responseTxn    = 5<<2 | kindStruct
 	responseRange  = 6<<2 | kindStruct
 	responseOracle = 7<<2 | kindStruct
+	responseMap    = 8<<2 | kindStruct
 
 	oracleResponseBase  = 1<<2 | kindUint
 	oracleResponseCount = 2<<2 | kindUint
+
+	mapResponseData = 1<<2 | kindBytes
 )
 
 const (
@@ -72,6 +75,9 @@ func appendResponse(buf []byte, p *Response) []byte {
 		buf = appendUint(buf, oracleResponseCount, uint64(p.Oracle.Count))
 		buf = appendEnd(buf)
 	}
+	if p.Map != nil {
+		buf = appendEnd(appendBytes(append(buf, responseMap), mapResponseData, p.Map.Data))
+	}
 	return appendEnd(buf)
 }
 
@@ -93,11 +99,26 @@ func (r *reader) response(out *Response) {
 			r.rangeResponse(out.Range)
 		case responseOracle:
 			out.Oracle = r.oracleResponse()
+		case responseMap:
+			out.Map = r.mapResponse()
 		default:
 			r.skip(tag)
 		}
 	}
-	r.require(atMostOne(out.Txn != nil, out.Range != nil, out.Oracle != nil))
+	r.require(atMostOne(out.Txn != nil, out.Range != nil, out.Oracle != nil, out.Map != nil))
+}
+
+func (r *reader) mapResponse() *MapResponse {
+	out := new(MapResponse)
+	for tag := r.tag(); tag != tagEnd; tag = r.tag() {
+		switch tag {
+		case mapResponseData:
+			out.Data = r.bytes()
+		default:
+			r.skip(tag)
+		}
+	}
+	return out
 }
 
 func (r *reader) oracleResponse() *OracleResponse {

@@ -22,6 +22,9 @@ func (m *Message) SizeHint() int {
 		size += requestSize(m.Request)
 	case m.Response != nil:
 		size += responseSize(m.Response)
+	case m.Greeting != nil:
+		n := &m.Greeting.Node
+		size += len(n.Name) + len(n.Peer) + len(n.Client)
 	}
 	return size
 }
@@ -32,8 +35,6 @@ func requestSize(q *Request) int {
 		return txnSize(q.Txn)
 	case q.Range != nil:
 		return len(q.Range.Start) + len(q.Range.End)
-	case q.Join != nil:
-		return len(q.Join.Name) + len(q.Join.Peer) + len(q.Join.Client)
 	}
 	return 0
 }
@@ -74,6 +75,8 @@ func responseSize(p *Response) int {
 		size += txnResponseSize(p.Txn)
 	case p.Range != nil:
 		size += keyValuesSize(p.Range.KVs)
+	case p.Map != nil:
+		size += len(p.Map.Data)
 	}
 	return size
 }
