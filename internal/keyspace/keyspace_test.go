@@ -97,7 +97,16 @@ func printSpans(spans []Span) string {
 }
 
 var awkwardKeys = [][]byte{
-	{}, {0}, {0, 0}, {0, 1}, {0, 0xff}, {1}, {1, 0}, {0xff}, {0xff, 0xff}, {0xff, 0},
+	{},
+	{0},
+	{0, 0},
+	{0, 1},
+	{0, 0xff},
+	{1},
+	{1, 0},
+	{0xff},
+	{0xff, 0xff},
+	{0xff, 0},
 	[]byte("a"), []byte("a\x00"), []byte("a\x00\x01"), []byte("a\x00\xff"), []byte("a\x01"),
 	[]byte("ab"), []byte("b"), bytes.Repeat([]byte{0}, 300),
 }

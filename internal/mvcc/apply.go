@@ -1,0 +1,38 @@
+package mvcc
+
+import (
+	"fmt"
+
+	"github.com/miruvor/miruvor/internal/engine"
+	"github.com/miruvor/miruvor/internal/keyspace"
+	"github.com/miruvor/miruvor/internal/kv"
+)
+
+// Apply adds a transaction's writes to a batch: the version of each key, and
+// its entry in the shard's history. Writes with impossible revisions are
+// refused with kv.ErrCorrupt, and the batch must then not be committed.
+func Apply(b engine.Batch, shard kv.ShardID, rev kv.Revision, writes []Write) error {
+	if rev < kv.FirstRevision || rev > kv.RevisionMax {
+		return fmt.Errorf("%w: shard %v applies the impossible revision %d",
+			kv.ErrCorrupt, shard, int64(rev))
+	}
+	s := getScratch()
+	defer s.release()
+	for i := range writes {
+		w := &writes[i]
+		if w.Create > rev {
+			return fmt.Errorf("%w: shard %v applies %q at %v, created later, at %v",
+				kv.ErrCorrupt, shard, w.Key, rev, w.Create)
+		}
+		s.key = keyspace.VersionKey(s.key[:0], w.Key, rev)
+		s.value = keyspace.AppendVersion(s.value[:0], w.stored())
+		if err := b.Set(s.key, s.value); err != nil {
+			return err
+		}
+		s.key = keyspace.HistoryKey(s.key[:0], shard, rev, uint32(i))
+		if err := b.Set(s.key, w.Key); err != nil {
+			return err
+		}
+	}
+	return nil
+}

@@ -1,0 +1,229 @@
+package mvcc
+
+import (
+	"bytes"
+	"fmt"
+	"sync"
+
+	"github.com/miruvor/miruvor/internal/kv"
+)
+
+// Evaluation is what a transaction comes to: its answer and its effect.
+//
+// The writes refer to bytes of the request, of the overlay and of each other;
+// the answer shares nothing with them.
+type Evaluation struct {
+	// Response has no revisions of its own before SetRevision is called.
+	Response kv.TxnResponse
+	// Writes are in the order in which they happened, each key once.
+	Writes []Write
+	// own is the revision that Writes were evaluated with.
+	own kv.Revision
+	// unnumbered tells that a provisional revision may be left somewhere.
+	unnumbered bool
+}
+
+// Evaluate runs a transaction in v. Its writes take the revision own, usually
+// a provisional one that is above all in the overlay. In a view at a revision
+// it must be read-only. It returns what View.Range returns, and
+// kv.ErrKeyNotFound, kv.ErrDuplicateKey, kv.ErrInvalid and ErrPending. The
+// request was validated before.
+func Evaluate(v View, req *kv.TxnRequest, own kv.Revision) (Evaluation, error) {
+	if v.At != 0 && !ReadOnly(req) {
+		return Evaluation{}, kv.Invalid("a transaction that writes has no revision to read at")
+	}
+	e := getEvaluator(v, own)
+	defer e.release()
+	if err := e.decide(req); err != nil {
+		return Evaluation{}, err
+	}
+	response, err := e.run(req)
+	if err != nil {
+		return Evaluation{}, err
+	}
+	return Evaluation{
+		Response: response, Writes: e.effect.writes,
+		own: own, unnumbered: e.unnumbered,
+	}, nil
+}
+
+// evaluator runs one transaction.
+type evaluator struct {
+	layers
+	view   View
+	effect ownWrites
+	last   lastPoint
+	// path is the outcome of the compares of every transaction on the way,
+	// in the order in which they run; step is how many have run.
+	path       []bool
+	step       int
+	unnumbered bool
+	buffers    scratch
+}
+
+var evaluators = sync.Pool{New: func() any { return new(evaluator) }}
+
+func getEvaluator(v View, own kv.Revision) *evaluator {
+	e := evaluators.Get().(*evaluator)
+	e.view = v
+	e.effect.rev = own
+	e.layers = layers{
+		own: &e.effect, overlay: v.Overlay, reader: v.Reader,
+		at: newest, last: &e.last, scratch: &e.buffers,
+	}
+	if v.At != 0 {
+		e.at = v.At
+	}
+	return e
+}
+
+func (e *evaluator) release() {
+	if cap(e.buffers.key) > scratchBytesMax {
+		return
+	}
+	order := e.effect.order[:0]
+	*e = evaluator{path: e.path[:0], buffers: e.buffers}
+	e.effect.order = order
+	evaluators.Put(e)
+}
+
+// run executes the branch that decide chose.
+func (e *evaluator) run(req *kv.TxnRequest) (kv.TxnResponse, error) {
+	response := kv.TxnResponse{Succeeded: e.path[e.step]}
+	e.step++
+	ops := branch(req, response.Succeeded)
+	if len(ops) > 0 {
+		response.Results = make([]kv.Result, len(ops))
+	}
+	for i := range ops {
+		if err := e.execute(&ops[i], &response.Results[i]); err != nil {
+			return kv.TxnResponse{}, err
+		}
+	}
+	response.Revision = e.revision()
+	return response, nil
+}
+
+func branch(req *kv.TxnRequest, succeeded bool) []kv.Op {
+	if succeeded {
+		return req.Success
+	}
+	return req.Failure
+}
+
+func (e *evaluator) execute(op *kv.Op, result *kv.Result) error {
+	switch {
+	case op.Range != nil:
+		return e.read(op.Range, result)
+	case op.Put != nil:
+		return e.put(op.Put, result)
+	case op.Delete != nil:
+		return e.delete(op.Delete, result)
+	case op.Txn != nil:
+		response, err := e.run(op.Txn)
+		result.Txn = &response
+		return err
+	}
+	return fmt.Errorf("%w: an operation without content", kv.ErrKeyNotFound)
+}
+
+func (e *evaluator) read(req *kv.RangeRequest, result *kv.Result) error {
+	response, err := e.view.readRange(req, e.layers)
+	for i := range response.KVs {
+		e.note(response.KVs[i].ModRevision)
+	}
+	response.Revision = e.revision()
+	result.Range = &response
+	return err
+}
+
+func (e *evaluator) put(req *kv.PutRequest, result *kv.Result) error {
+	prev, exists, err := e.live(req.Key)
+	if err != nil {
+		return err
+	}
+	if !exists && (req.IgnoreValue || req.IgnoreLease) {
+		return fmt.Errorf("%w: %q is to keep its value or lease", kv.ErrKeyNotFound, req.Key)
+	}
+	w := Write{
+		Key: req.Key, Value: req.Value, Lease: req.Lease,
+		Create: e.effect.rev, Version: 1,
+	}
+	if exists {
+		w.Create, w.Version = prev.Create, prev.Count+1
+	}
+	if req.IgnoreValue {
+		w.Value = prev.Value
+	}
+	if req.IgnoreLease {
+		w.Lease = prev.Lease
+	}
+	result.Put = &kv.PutResponse{Version: w.Version}
+	if req.PrevKV && exists {
+		old := e.previous(&prev)
+		result.Put.Prev = &old
+	}
+	return e.write(w)
+}
+
+func (e *evaluator) delete(req *kv.DeleteRequest, result *kv.Result) error {
+	result.Delete = &kv.DeleteResponse{}
+	if isPoint(req.Range) {
+		v, live, err := e.live(req.Start)
+		if err != nil || !live {
+			return err
+		}
+		return e.write(e.doom(&v, req.PrevKV, result.Delete))
+	}
+	// All is read before anything is written: a scan does not go on over
+	// writes that change under it.
+	var writes []Write
+	for v, err := range e.scan(req.Range, false) {
+		if err != nil {
+			return err
+		}
+		v.key = bytes.Clone(v.key)
+		writes = append(writes, e.doom(&v, req.PrevKV, result.Delete))
+	}
+	for _, w := range writes {
+		if err := e.write(w); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// doom is the write that deletes v, which it counts.
+func (e *evaluator) doom(v *version, prevKV bool, response *kv.DeleteResponse) Write {
+	response.Deleted++
+	if prevKV {
+		response.Prev = append(response.Prev, e.previous(v))
+	}
+	return Write{Key: v.key, Tombstone: true}
+}
+
+// revision marks a part of the answer until SetRevision: the transaction's own
+// if it has written by now, else 0.
+func (e *evaluator) revision() kv.Revision {
+	if len(e.effect.writes) == 0 {
+		return 0
+	}
+	return e.effect.rev
+}
+
+// previous is the version before, for an answer.
+func (e *evaluator) previous(v *version) kv.KeyValue {
+	e.note(v.mod)
+	return v.keyValue()
+}
+
+func (e *evaluator) write(w Write) error {
+	e.note(w.Create)
+	return e.effect.add(w)
+}
+
+// note remembers whether a revision is still to be numbered. Because a key is
+// created before it is modified, the ModRevision stands for both.
+func (e *evaluator) note(rev kv.Revision) {
+	e.unnumbered = e.unnumbered || IsProvisional(rev)
+}
