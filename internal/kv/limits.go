@@ -37,8 +37,9 @@ func (l Limits) CheckRange(req *RangeRequest) error {
 }
 
 // CheckTxn refuses a transaction that breaks a rule or a bound, whatever the
-// state of the store: ErrInvalid, ErrTooLarge, ErrTooManyOps, ErrDuplicateKey.
-// Both branches are looked at, at every depth.
+// state of the store: ErrInvalid, ErrTooLarge, ErrTooManyOps, ErrDuplicateKey,
+// and as in etcd ErrKeyNotFound for an operation without a request. Both
+// branches are looked at, at every depth.
 func (l Limits) CheckTxn(req *TxnRequest) error {
 	if err := l.checkTxn(req, l.OpsMax); err != nil {
 		return err
@@ -124,8 +125,10 @@ func (l Limits) checkOp(op Op, opsMax int) error {
 		}
 	}
 	switch {
-	case set != 1:
+	case set > 1:
 		return Invalid("an operation holds %d requests, it must hold one", set)
+	case set == 0:
+		return fmt.Errorf("%w: an operation holds no request", ErrKeyNotFound)
 	case op.Range != nil:
 		return l.CheckRange(op.Range)
 	case op.Put != nil:
@@ -158,6 +161,9 @@ func (l Limits) checkKey(field string, key []byte) error {
 
 func (l Limits) checkBounds(r Range) error {
 	switch bound := l.KeyBytesMax + 1; {
+	case len(r.Start) == 0 && len(r.End) == 1 && r.End[0] == 0:
+		// The range of the empty key alone: somebody forgot the key.
+		return Invalid("key is empty")
 	case len(r.Start) > bound:
 		return l.longKey("range start", len(r.Start), bound)
 	case len(r.End) > bound:

@@ -210,6 +210,8 @@ func setKeys(r *kv.Range, word string) (bool, error) {
 		r.End = key(arg)
 	case "all":
 		*r = kv.Range{}
+	case "empty":
+		*r = kv.PointRange(nil)
 	default:
 		return false, nil
 	}

@@ -22,7 +22,8 @@ import (
 //	txn          (the transaction follows, see script.go)
 //	compact rev=R
 //
-// KEYS is key=K, prefix=P, start=K end=K, from=K (no upper bound) or all.
+// KEYS is key=K, prefix=P, start=K end=K, from=K (no upper bound), all, or
+// empty (the range of the empty key).
 // Keys stand without Prefix. A revision R is +N, counted from the start of
 // the story, or a plain number. An answer begins with the revision it came
 // at; a write that changes something must be one after the last.
