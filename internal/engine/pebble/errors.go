@@ -1,0 +1,30 @@
+package pebble
+
+import (
+	"errors"
+	"fmt"
+	"io"
+
+	"github.com/cockroachdb/pebble/v2"
+
+	"github.com/miruvor/miruvor/internal/engine"
+	"github.com/miruvor/miruvor/internal/kv"
+)
+
+// wrap says what failed, and marks damaged files as kv.ErrCorrupt. nil and
+// engine.ErrNotFound stay as they are.
+func wrap(err error, format string, args ...any) error {
+	if err == nil || err == engine.ErrNotFound {
+		return err
+	}
+	what := fmt.Sprintf(format, args...)
+	if pebble.IsCorruptionError(err) {
+		return fmt.Errorf("pebble: %s: %w: %w", what, kv.ErrCorrupt, err)
+	}
+	return fmt.Errorf("pebble: %s: %w", what, err)
+}
+
+// joinClose closes c because of err.
+func joinClose(err error, c io.Closer) error {
+	return errors.Join(err, c.Close())
+}

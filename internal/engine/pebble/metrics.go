@@ -1,0 +1,30 @@
+package pebble
+
+// Metrics implements engine.Engine.
+func (e *Engine) Metrics() map[string]float64 {
+	m := e.db.Metrics()
+	return map[string]float64{
+		"disk_bytes":               float64(m.DiskSpaceUsage()),
+		"memtable_bytes":           float64(m.MemTable.Size),
+		"wal_bytes":                float64(m.WAL.Size),
+		"tables":                   float64(m.Total().TablesCount),
+		"l0_tables":                float64(m.Levels[0].TablesCount),
+		"read_amplification":       float64(m.ReadAmp()),
+		"flushes_total":            float64(m.Flush.Count),
+		"ingests_total":            float64(m.Ingest.Count),
+		"compactions_total":        float64(m.Compact.Count),
+		"compactions_failed_total": float64(m.Compact.FailedCount),
+		"compaction_debt_bytes":    float64(m.Compact.EstimatedDebt),
+		"cache_bytes":              float64(m.BlockCache.Size),
+		"cache_hits_total":         float64(m.BlockCache.Hits),
+		"cache_misses_total":       float64(m.BlockCache.Misses),
+		"filter_hits_total":        float64(m.Filter.Hits),
+		"filter_misses_total":      float64(m.Filter.Misses),
+		"snapshots":                float64(m.Snapshots.Count),
+		"iterators":                float64(m.TableIters),
+		"slow_writes_total":        float64(e.events.slowWrites.Load()),
+		"write_stalls_total":       float64(e.events.writeStalls.Load()),
+		"background_errors_total":  float64(e.events.failures.Load()),
+		"corruptions_total":        float64(e.events.corruptions.Load()),
+	}
+}
