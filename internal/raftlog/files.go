@@ -1,0 +1,322 @@
+package raftlog
+
+import (
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/cockroachdb/pebble/v2/vfs"
+)
+
+// sparesMax bounds the dead segments that are kept for reuse.
+const sparesMax = 2
+
+// files is the log's directory: the segments, of which the last is the head,
+// and dead ones to reuse.
+type files struct {
+	opts     Options
+	stats    *stats
+	segments []*segment
+	// spares are paths of files that nothing needs.
+	spares []string
+	// retired are dead segments that a reader may still be reading.
+	retired []*segment
+	nextSeq uint64
+	// synced is the offset in the head below which all is on stable storage.
+	synced int64
+	// marked tells that a marker with synced lies at the head's end.
+	marked bool
+}
+
+func (f *files) head() *segment { return f.segments[len(f.segments)-1] }
+
+func (f *files) path(name string) string { return f.opts.FS.PathJoin(f.opts.Dir, name) }
+
+func (f *files) makeDir() error {
+	fs := f.opts.FS
+	if _, err := fs.Stat(f.opts.Dir); err == nil {
+		return nil
+	}
+	if err := fs.MkdirAll(f.opts.Dir, 0o755); err != nil {
+		return fmt.Errorf("make raft log directory: %w", err)
+	}
+	return syncDir(fs, fs.PathDir(f.opts.Dir))
+}
+
+// resume makes the log ready for appends after a recovery. A head whose tail is
+// clean goes on; else leftovers of a torn write could come back to life, so
+// the next segment begins, and its header says where this one ended.
+func (f *files) resume(nextSeq uint64, clean bool) error {
+	f.nextSeq = nextSeq
+	if len(f.segments) == 0 {
+		return f.begin(segmentHeader{id: 1, floor: 1, firstSeq: nextSeq}, 0)
+	}
+	head := f.head()
+	if err := head.file.Sync(); err != nil {
+		return fmt.Errorf("sync raft log %s: %w", head.path, err)
+	}
+	f.synced = head.end
+	if err := f.tidySpares(); err != nil {
+		return err
+	}
+	if err := syncDir(f.opts.FS, f.opts.Dir); err != nil {
+		return err
+	}
+	if !clean {
+		return f.rotate(0)
+	}
+	return f.mark()
+}
+
+// rotate syncs the head and begins the next segment, large enough for a batch
+// of batchBytes. Segments that nothing needs any more become spares.
+func (f *files) rotate(batchBytes int64) error {
+	old := f.head()
+	if f.synced < old.end {
+		if err := f.timedSync(old.file); err != nil {
+			return fmt.Errorf("sync raft log %s: %w", old.path, err)
+		}
+	}
+	h := segmentHeader{id: old.head.id + 1, prevEnd: old.end, firstSeq: f.nextSeq}
+	h.floor = h.id
+	for _, s := range f.segments {
+		if s.pins > 0 {
+			h.floor = s.head.id
+			break
+		}
+	}
+	if err := f.begin(h, batchBytes); err != nil {
+		return err
+	}
+	return f.retire(h.floor)
+}
+
+// begin makes a segment and puts it at the end. The file gets its name only
+// when its header is on stable storage, so a named file with a bad header is
+// corrupt, whatever happened.
+func (f *files) begin(h segmentHeader, batchBytes int64) error {
+	h.salt = mix(f.opts.Salt, h.id)
+	s := &segment{
+		head:     h,
+		seed:     h.seed(),
+		path:     f.path(segmentName(h.id)),
+		capacity: max(f.opts.SegmentBytes, segmentHeaderBytes+batchBytes+batchHeaderBytes),
+		end:      segmentHeaderBytes,
+	}
+	spare, err := f.openSpare(s)
+	if err != nil {
+		return fmt.Errorf("make raft log segment %d: %w", h.id, err)
+	}
+	f.segments = append(f.segments, s)
+	f.synced, f.marked = s.end, false
+	if err := f.initialize(s); err != nil {
+		return fmt.Errorf("write raft log segment %d: %w", h.id, err)
+	}
+	if err := f.opts.FS.Rename(spare, s.path); err != nil {
+		return fmt.Errorf("name raft log segment %d: %w", h.id, err)
+	}
+	return syncDir(f.opts.FS, f.opts.Dir)
+}
+
+// openSpare opens a file for s: an old one or, if there is none, a new one.
+func (f *files) openSpare(s *segment) (path string, err error) {
+	path = f.path(spareName(s.head.id))
+	if n := len(f.spares); n > 0 {
+		path, f.spares = f.spares[n-1], f.spares[:n-1]
+	} else if s.file, err = f.opts.FS.Create(path, diskCategory); err != nil {
+		return "", err
+	} else if err := s.file.Close(); err != nil {
+		return "", err
+	}
+	if s.file, err = f.opts.FS.OpenReadWrite(path, diskCategory); err != nil {
+		return "", err
+	}
+	info, err := s.file.Stat()
+	if err != nil {
+		return "", errors.Join(err, s.file.Close())
+	}
+	s.filled = info.Size()
+	s.capacity = max(s.capacity, s.filled)
+	return path, nil
+}
+
+// initialize writes the header and the first zeros.
+func (f *files) initialize(s *segment) error {
+	if s.filled == 0 {
+		zeros := make([]byte, min(s.capacity, fillBytes))
+		n, err := s.file.Write(zeros)
+		if err != nil {
+			return err
+		}
+		s.filled = int64(n)
+	}
+	if err := s.fill(segmentHeaderBytes); err != nil {
+		return err
+	}
+	s.head.bytes = uint32(s.filled)
+	var b [segmentHeaderBytes]byte
+	s.head.encode(&b)
+	if _, err := s.file.WriteAt(b[:], 0); err != nil {
+		return err
+	}
+	return f.timedSync(s.file)
+}
+
+// retire takes the segments below floor out of use. It is called when a header
+// that says so is on stable storage.
+func (f *files) retire(floor uint64) error {
+	for f.segments[0].head.id < floor {
+		f.retired = append(f.retired, f.segments[0])
+		f.segments = f.segments[1:]
+	}
+	busy := f.retired[:0]
+	for _, s := range f.retired {
+		if s.refs.Load() > 0 {
+			busy = append(busy, s)
+			continue
+		}
+		if err := f.release(s); err != nil {
+			return fmt.Errorf("release raft log %s: %w", s.path, err)
+		}
+	}
+	f.retired = busy
+	return nil
+}
+
+// tidySpares removes the spares that are too many or of an unusual size.
+func (f *files) tidySpares() error {
+	var keep []string
+	for _, path := range f.spares {
+		info, err := f.opts.FS.Stat(path)
+		if err == nil && len(keep) < sparesMax && f.usual(info.Size()) {
+			keep = append(keep, path)
+			continue
+		}
+		if err := f.opts.FS.Remove(path); err != nil {
+			return fmt.Errorf("remove %s: %w", path, err)
+		}
+	}
+	f.spares = keep
+	return nil
+}
+
+// usual reports whether a file of this size is worth keeping for reuse.
+func (f *files) usual(bytes int64) bool {
+	return bytes <= f.opts.SegmentBytes && bytes >= f.opts.SegmentBytes/2
+}
+
+// release closes the file of a dead segment and keeps it for reuse, unless
+// there are enough or it has an unusual size.
+func (f *files) release(s *segment) error {
+	if err := s.file.Close(); err != nil {
+		return err
+	}
+	if len(f.spares) >= sparesMax || !f.usual(s.filled) {
+		return f.opts.FS.Remove(s.path)
+	}
+	spare := f.path(spareName(s.head.id))
+	if err := f.opts.FS.Rename(s.path, spare); err != nil {
+		return err
+	}
+	f.spares = append(f.spares, spare)
+	return nil
+}
+
+// write puts a batch of records behind the last one. buf has room for the
+// header in front and is padded.
+func (f *files) write(buf []byte, records uint32, bodyBytes int) error {
+	size := int64(len(buf))
+	// There is always room for a marker at the end.
+	if head := f.head(); head.end+size+batchHeaderBytes > head.capacity {
+		if err := f.rotate(size); err != nil {
+			return err
+		}
+	}
+	head := f.head()
+	if err := head.fill(head.end + size); err != nil {
+		return err
+	}
+	head.sealBatch(buf, batchHeader{
+		bodyBytes: uint32(bodyBytes),
+		records:   records,
+		seq:       f.nextSeq,
+		synced:    uint32(f.synced),
+	})
+	if _, err := head.file.WriteAt(buf, head.end); err != nil {
+		return fmt.Errorf("write raft log %s: %w", head.path, err)
+	}
+	head.end += size
+	f.nextSeq++
+	f.marked = false
+	return nil
+}
+
+// sync makes the head durable and notes that for a later recovery.
+func (f *files) sync() error {
+	head := f.head()
+	if f.synced == head.end {
+		return nil
+	}
+	if err := f.timedSync(head.file); err != nil {
+		return fmt.Errorf("sync raft log %s: %w", head.path, err)
+	}
+	f.synced = head.end
+	return f.mark()
+}
+
+// mark writes a marker at the head's end: it tells a recovery that everything
+// before it had been synced. It is not synced itself; the next batch replaces
+// it and says the same.
+func (f *files) mark() error {
+	head := f.head()
+	if err := head.fill(head.end + batchHeaderBytes); err != nil {
+		return err
+	}
+	var b [batchHeaderBytes]byte
+	head.sealBatch(b[:], batchHeader{seq: f.nextSeq, synced: uint32(f.synced)})
+	if _, err := head.file.WriteAt(b[:], head.end); err != nil {
+		return fmt.Errorf("write raft log %s: %w", head.path, err)
+	}
+	f.marked = true
+	return nil
+}
+
+// seal syncs everything, the marker too.
+func (f *files) seal() error {
+	if err := f.sync(); err != nil {
+		return err
+	}
+	if !f.marked {
+		if err := f.mark(); err != nil {
+			return err
+		}
+	}
+	return f.timedSync(f.head().file)
+}
+
+func (f *files) timedSync(file vfs.File) error {
+	start := time.Now()
+	err := file.SyncData()
+	f.stats.countSync(time.Since(start))
+	return err
+}
+
+func (f *files) close() (err error) {
+	for _, list := range [][]*segment{f.segments, f.retired} {
+		for _, s := range list {
+			if s.file != nil {
+				err = errors.Join(err, s.file.Close())
+			}
+		}
+	}
+	f.segments, f.retired = nil, nil
+	return err
+}
+
+// mix makes the salt of a segment from that of the log.
+func mix(salt, id uint64) uint64 {
+	x := salt + id*0x9e3779b97f4a7c15
+	x = (x ^ x>>30) * 0xbf58476d1ce4e5b9
+	x = (x ^ x>>27) * 0x94d049bb133111eb
+	return x ^ x>>31
+}

@@ -1,0 +1,174 @@
+package raftlog
+
+import (
+	"errors"
+	"log/slog"
+	"sync"
+
+	"github.com/miruvor/miruvor/internal/kv"
+)
+
+// queueBytesMax bounds what waits for the Writer.
+const queueBytesMax = 32 << 20
+
+// jobOverheadBytes is what a job counts in the queue beside its entries.
+const jobOverheadBytes = 256
+
+// Job is something to save. Jobs are done in the order of their Submits.
+type Job struct {
+	Records []Record
+	// Before, if set, runs before the records are appended and after all
+	// earlier jobs are done. Its error is as fatal as that of a write.
+	Before func() error
+	// Done, if set, is called on the Writer's goroutine once the records
+	// are as durable as the log's Sync makes them. It must not block or
+	// submit.
+	Done func()
+}
+
+func (j Job) bytes() int64 {
+	n := int64(jobOverheadBytes)
+	for i := range j.Records {
+		n += cachedBytes(j.Records[i].Entries)
+	}
+	return n
+}
+
+// Writer is the one goroutine that appends to a log. It takes everything that
+// is queued, appends it and syncs once for all of it.
+type Writer struct {
+	log    *Log
+	logger *slog.Logger
+	fatal  func(error)
+
+	mu       sync.Mutex
+	notEmpty sync.Cond
+	notFull  sync.Cond
+	queue    []Job
+	bytes    int64
+	closed   bool
+	failed   bool
+	stopped  sync.WaitGroup
+}
+
+// NewWriter starts a writer of l, which nobody else may append to from now on.
+// fatal is called, once and on the writer's goroutine, when a write or a sync
+// failed: nothing is acknowledged after that, and the process should stop.
+func NewWriter(l *Log, logger *slog.Logger, fatal func(error)) *Writer {
+	w := &Writer{log: l, logger: logger, fatal: fatal}
+	w.notEmpty.L, w.notFull.L = &w.mu, &w.mu
+	w.stopped.Go(w.run)
+	return w
+}
+
+// Submit queues a job. It blocks while more than 32 MiB wait, and returns
+// kv.ErrStopped after Close or a failure; the job is then not done.
+func (w *Writer) Submit(job Job) error {
+	size := job.bytes()
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	for !w.closed && !w.failed && len(w.queue) > 0 && w.bytes+size > queueBytesMax {
+		w.notFull.Wait()
+	}
+	if w.closed || w.failed {
+		return kv.ErrStopped
+	}
+	w.queue = append(w.queue, job)
+	w.bytes += size
+	w.notEmpty.Signal()
+	return nil
+}
+
+// Close finishes what is queued and stops the goroutine. The log stays open.
+func (w *Writer) Close() {
+	w.mu.Lock()
+	w.closed = true
+	w.notEmpty.Signal()
+	w.notFull.Broadcast()
+	w.mu.Unlock()
+	w.stopped.Wait()
+}
+
+func (w *Writer) run() {
+	var jobs []Job
+	for {
+		if jobs = w.take(jobs); len(jobs) == 0 {
+			return
+		}
+		if err := w.work(jobs); err != nil {
+			w.fail(err)
+			return
+		}
+		clear(jobs)
+	}
+}
+
+// take waits for jobs and returns all of them, none after Close. It reuses the
+// memory of the last ones.
+func (w *Writer) take(last []Job) []Job {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	for len(w.queue) == 0 && !w.closed {
+		w.notEmpty.Wait()
+	}
+	jobs := w.queue
+	w.queue, w.bytes = last[:0], 0
+	w.notFull.Broadcast()
+	return jobs
+}
+
+// work does jobs, those before one with a Before as a group of their own.
+func (w *Writer) work(jobs []Job) error {
+	for len(jobs) > 0 {
+		n := 1
+		for n < len(jobs) && jobs[n].Before == nil {
+			n++
+		}
+		if err := w.save(jobs[:n]); err != nil {
+			return err
+		}
+		jobs = jobs[n:]
+	}
+	return nil
+}
+
+// save does jobs of which only the first may have a Before.
+func (w *Writer) save(jobs []Job) error {
+	if before := jobs[0].Before; before != nil {
+		if err := before(); err != nil {
+			return err
+		}
+	}
+	var records []Record
+	if len(jobs) == 1 {
+		records = jobs[0].Records
+	} else {
+		for i := range jobs {
+			records = append(records, jobs[i].Records...)
+		}
+	}
+	if err := w.log.Append(records); err != nil {
+		return err
+	}
+	if err := w.log.Sync(); err != nil {
+		return err
+	}
+	for i := range jobs {
+		if jobs[i].Done != nil {
+			jobs[i].Done()
+		}
+	}
+	return nil
+}
+
+func (w *Writer) fail(err error) {
+	w.mu.Lock()
+	w.failed = true
+	w.queue = nil
+	w.notFull.Broadcast()
+	w.mu.Unlock()
+	if !errors.Is(err, kv.ErrStopped) {
+		w.logger.Error("raft log: write failed", "error", err)
+	}
+	w.fatal(err)
+}
