@@ -1,0 +1,69 @@
+// Package mutant names the deliberate bugs that the simulator switches on to
+// prove that its checkers see them. Nothing but tests ever sets one; each is
+// a single comparison at the place where the rule lives that it breaks.
+package mutant
+
+// Mutant is a deliberate bug. The zero value is correct code.
+type Mutant uint8
+
+// The bugs, each named for what it does wrong.
+const (
+	None Mutant = iota
+	// AnswerBeforeCommit answers a write as soon as it is proposed.
+	AnswerBeforeCommit
+	// AckBeforeSync acknowledges log entries before they are synced.
+	AckBeforeSync
+	// SkipLeaseCheck answers reads without looking at the lease.
+	SkipLeaseCheck
+	// PromiseNothing lets a voter vote although it promised not to.
+	PromiseNothing
+	// RenewAfterTransfer renews the lease after leadership was offered away.
+	RenewAfterTransfer
+	// ReuseRevision lets a new oracle begin below what was handed out.
+	ReuseRevision
+	// CacheRevisions takes spare revisions for requests that arrive later.
+	CacheRevisions
+	// ReadWithoutWait reads without waiting for overlapping writes in flight.
+	ReadWithoutWait
+	// ReadStaleLast takes the revision to read at before the request arrived.
+	ReadStaleLast
+	// ApplyTwice replays entries that the engine already holds.
+	ApplyTwice
+	// LoseApplied writes the applied index outside of the batch.
+	LoseApplied
+	// TruncateTooFar truncates the log above what the engine made durable.
+	TruncateTooFar
+	// ForgetVote does not save its vote.
+	ForgetVote
+	// ServeBeforeTerm evaluates before an entry of the own term is applied.
+	ServeBeforeTerm
+	// KeepOverlay leaves dropped proposals in the overlay.
+	KeepOverlay
+	// CloseInFlight closes revisions that a write in flight may still take.
+	CloseInFlight
+	// RetryUncertain repeats a write whose first try may have happened.
+	RetryUncertain
+	// RejoinAsVoter lets a node that lost its directory vote as before.
+	RejoinAsVoter
+	// SnapshotLate ships a snapshot that says less than it holds.
+	SnapshotLate
+)
+
+// All are the mutants that the simulator must catch.
+func All() []Mutant {
+	all := make([]Mutant, 0, SnapshotLate)
+	for m := AnswerBeforeCommit; m <= SnapshotLate; m++ {
+		all = append(all, m)
+	}
+	return all
+}
+
+var names = [...]string{
+	"none", "answer-before-commit", "ack-before-sync", "skip-lease-check", "promise-nothing",
+	"renew-after-transfer", "reuse-revision", "cache-revisions", "read-without-wait",
+	"read-stale-last", "apply-twice", "lose-applied", "truncate-too-far", "forget-vote",
+	"serve-before-term", "keep-overlay", "close-in-flight", "retry-uncertain",
+	"rejoin-as-voter", "snapshot-late",
+}
+
+func (m Mutant) String() string { return names[m] }

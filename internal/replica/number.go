@@ -1,0 +1,111 @@
+package replica
+
+import (
+	"cmp"
+	"slices"
+
+	"github.com/miruvor/miruvor/internal/kv"
+	"github.com/miruvor/miruvor/internal/mutant"
+	"github.com/miruvor/miruvor/internal/wire"
+)
+
+// Want reports whether the replica needs something of the oracle that is not
+// under way yet: count revisions, or with count 0 only the last one.
+func (r *Replica) Want() (count uint32, ok bool) {
+	if !r.role.serving {
+		return 0, false
+	}
+	asked, upTo := r.queue.asked()
+	if r.queue.writing > asked {
+		return r.queue.writing - asked, true
+	}
+	for _, it := range r.queue.evaluated {
+		if it.seq > upTo && it.rev == 0 {
+			return 0, true
+		}
+	}
+	return 0, r.reads.wants(upTo)
+}
+
+// Asked records that what Want said is being asked for. Numbered or Unasked
+// follows with the ticket.
+func (r *Replica) Asked() Ticket {
+	count, _ := r.Want()
+	if r.cfg.Mutant == mutant.CacheRevisions && count > 0 {
+		count += 2
+	}
+	t := Ticket{term: r.role.term, upTo: r.queue.seq, count: count}
+	r.queue.tickets = append(r.queue.tickets, t)
+	return t
+}
+
+// Unasked tells that a ticket will not be answered.
+func (r *Replica) Unasked(t Ticket) { r.queue.drop(t) }
+
+// Numbered hands out the revisions base, base+1, … that a ticket asked for.
+// They go to the oldest items without one: each arrived before the ticket was
+// sent, which is all that order in real time asks. A ticket overtaken by a later
+// one is worthless, since revisions in the log must not decrease.
+func (r *Replica) Numbered(now wire.Instant, t Ticket, base kv.Revision, out *Output) {
+	if !r.queue.drop(t) || t.term != r.role.term || !r.role.serving {
+		return
+	}
+	if base > r.queue.numbered {
+		r.number(t, base)
+		r.propose(now, out)
+	}
+	r.takeReads(now, t.upTo, base-1, out)
+	r.evaluate(out)
+}
+
+func (r *Replica) number(t Ticket, base kv.Revision) {
+	q := &r.queue
+	next, end := base, base+kv.Revision(t.count)
+	for _, it := range q.evaluated {
+		if it.rev != 0 {
+			continue
+		}
+		if it.seq > t.upTo && r.cfg.Mutant != mutant.CacheRevisions {
+			break
+		}
+		if !it.writes() {
+			it.rev = max(next-1, q.numbered)
+			continue
+		}
+		if next == end {
+			break
+		}
+		r.give(it, next)
+		next++
+	}
+	r.resolve()
+}
+
+// give makes rev the revision of an item that writes.
+func (r *Replica) give(it *item, rev kv.Revision) {
+	q := &r.queue
+	if rev <= r.closed.upTo || rev <= r.state.applied.Revision {
+		r.broken(r.state.applied.Index, "revision %v is given out, but %v is closed", rev,
+			r.closed.upTo)
+	}
+	it.rev, q.numbered = rev, rev
+	q.writing--
+	q.overlay.Number(it.seq, rev)
+}
+
+// resolve replaces the stand-ins of what was just numbered, everywhere.
+func (r *Replica) resolve() {
+	known := func(seq uint64) (kv.Revision, bool) {
+		i, ok := slices.BinarySearchFunc(r.queue.evaluated, seq, func(it *item, seq uint64) int {
+			return cmp.Compare(it.seq, seq)
+		})
+		if !ok {
+			return 0, false
+		}
+		rev := r.queue.evaluated[i].rev
+		return rev, rev != 0
+	}
+	for _, it := range r.queue.evaluated {
+		it.eval.Resolve(known)
+	}
+}

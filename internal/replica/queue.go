@@ -1,0 +1,95 @@
+package replica
+
+import (
+	"github.com/miruvor/miruvor/internal/kv"
+	"github.com/miruvor/miruvor/internal/mvcc"
+	"github.com/miruvor/miruvor/internal/wire"
+)
+
+// item is a transaction on its way through the leader.
+type item struct {
+	// seq is its place among all items and reads of this replica; it only
+	// grows, over terms too.
+	seq    uint64
+	origin Origin
+	since  wire.Instant
+	req    *kv.TxnRequest
+	bytes  int
+	// term is the one it was proposed in.
+	term uint64
+	eval mvcc.Evaluation
+	// rev is its own revision, or, if it writes nothing, the one it read at;
+	// 0 until numbered.
+	rev kv.Revision
+}
+
+func (it *item) writes() bool { return len(it.eval.Writes) > 0 }
+
+// Ticket is a request for revisions under way to the oracle: count of them, for
+// items up to and including seq upTo, in a term.
+type Ticket struct {
+	term  uint64
+	upTo  uint64
+	count uint32
+}
+
+// Count is how many revisions the ticket asks for.
+func (t Ticket) Count() uint32 { return t.count }
+
+// queue holds the transactions of a leader in the order of their arrival:
+//
+//	arrived ──evaluate──> evaluated ──numbered, propose──> inflight ──applied──> answered
+//
+// Everything in evaluated and inflight that writes is in the overlay.
+type queue struct {
+	// seq is the last one given out.
+	seq     uint64
+	overlay *mvcc.Overlay
+	// arrived wait for evaluation: the replica does not serve yet, a compare
+	// needs a number first, or too much is in flight.
+	arrived []*item
+	// evaluated wait for their revision; a prefix of them may have it.
+	evaluated []*item
+	// inflight are proposed in term order, seq order. After the leadership is
+	// lost they stay until the log says what became of them.
+	inflight []*item
+	// applied is the prefix of inflight that is applied but not answered; dead
+	// are proposals that can never be.
+	applied, dead []*item
+	// tickets are the requests to the oracle under way.
+	tickets []Ticket
+	// numbered is the highest revision given to an item in this term.
+	numbered kv.Revision
+	// bytes are those of all items held; writing counts the items of
+	// evaluated that write and have no revision yet.
+	bytes   int
+	writing uint32
+}
+
+func (q *queue) len() int { return len(q.arrived) + len(q.evaluated) + len(q.inflight) }
+
+// next hands a new sequence number out.
+func (q *queue) next() uint64 {
+	q.seq++
+	return q.seq
+}
+
+// asked is how many revisions are under way, and for items up to which seq.
+func (q *queue) asked() (count uint32, upTo uint64) {
+	for _, t := range q.tickets {
+		count += t.count
+		upTo = max(upTo, t.upTo)
+	}
+	return count, upTo
+}
+
+// drop removes a ticket and reports whether it was still under way.
+func (q *queue) drop(t Ticket) bool {
+	for i, o := range q.tickets {
+		if o == t {
+			q.tickets = append(q.tickets[:i:i], q.tickets[i+1:]...)
+			return true
+		}
+	}
+	return false
+}

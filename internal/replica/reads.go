@@ -1,0 +1,216 @@
+package replica
+
+import (
+	"encoding/binary"
+
+	"github.com/miruvor/miruvor/internal/kv"
+	"github.com/miruvor/miruvor/internal/mutant"
+	"github.com/miruvor/miruvor/internal/mvcc"
+	"github.com/miruvor/miruvor/internal/wire"
+	"go.etcd.io/raft/v3"
+)
+
+// read is a read on its way through the leader:
+//
+//	needs T ──takeReads──> waits for writes ──applied──> result ──lease or quorum──> answered
+type read struct {
+	seq    uint64
+	origin Origin
+	since  wire.Instant
+	// Exactly one of rng, txn and result is the work to do.
+	rng *kv.RangeRequest
+	txn *kv.TxnRequest
+	// evaluate says that txn may write: it only needs a revision first, to
+	// judge the revisions that it names.
+	evaluate bool
+	spans    []kv.Range
+	// at is T, 0 until taken.
+	at kv.Revision
+	// wait is the seq of the newest write that has to be applied first.
+	wait uint64
+	// result is known once the read was carried out.
+	result *wire.Response
+}
+
+// reads are those that a leader has not answered yet.
+type reads struct {
+	// fresh need T, waiting need writes to be applied, unsure need to know that
+	// this replica still leads: asked are those that raft is asking a quorum for.
+	fresh, waiting, unsure, asked []*read
+	// last is what a mutant reads at.
+	last kv.Revision
+	// context names the last question to a quorum.
+	context uint64
+}
+
+func (l *reads) len() int {
+	return len(l.fresh) + len(l.waiting) + len(l.unsure) + len(l.asked)
+}
+
+func (l *reads) add(rd *read) { l.fresh = append(l.fresh, rd) }
+
+// wants reports whether a read has come after upTo and needs T.
+func (l *reads) wants(upTo uint64) bool {
+	return len(l.fresh) > 0 && l.fresh[len(l.fresh)-1].seq > upTo
+}
+
+func (r *Replica) submitRead(now wire.Instant, from Origin, req *wire.RangeAt, out *Output) {
+	if !r.covers([]kv.Range{req.Range}) {
+		r.answer(from, &wire.Response{Code: wire.CodeWrongShard}, out)
+		return
+	}
+	rd := &read{
+		seq: r.queue.next(), origin: from, since: now,
+		rng: &req.RangeRequest, spans: []kv.Range{req.Range}, at: req.At,
+	}
+	if r.cfg.Mutant == mutant.ReadStaleLast && rd.at == 0 {
+		rd.at = r.reads.last
+	}
+	if rd.at == 0 || !r.canServe() {
+		r.reads.add(rd)
+		return
+	}
+	r.await(now, rd, out)
+}
+
+// takeReads gives T to the reads that came up to and including a seq.
+func (r *Replica) takeReads(now wire.Instant, upTo uint64, at kv.Revision, out *Output) {
+	r.reads.last = at
+	var left []*read
+	for _, rd := range r.reads.fresh {
+		switch {
+		case rd.seq > upTo && rd.at == 0:
+			left = append(left, rd)
+			continue
+		case rd.at == 0:
+			rd.at = at
+		}
+		r.await(now, rd, out)
+	}
+	r.reads.fresh = left
+}
+
+// await starts a read that has its T: at once, if no overlapping write in
+// flight could commit at or below T.
+func (r *Replica) await(now wire.Instant, rd *read, out *Output) {
+	if rd.evaluate {
+		r.enqueue(now, rd.origin, rd.txn, out)
+		return
+	}
+	for _, span := range rd.spans {
+		if seq, ok := r.queue.overlay.LastOverlap(span, rd.at); ok {
+			rd.wait = max(rd.wait, seq)
+		}
+	}
+	if rd.wait > 0 && r.cfg.Mutant != mutant.ReadWithoutWait {
+		r.reads.waiting = append(r.reads.waiting, rd)
+		return
+	}
+	r.carryOut(now, rd, out)
+}
+
+// readApplied carries out the reads whose writes are applied now.
+func (r *Replica) readApplied(now wire.Instant, out *Output) {
+	var left []*read
+	for _, rd := range r.reads.waiting {
+		if r.queue.pendingUpTo(rd.wait) {
+			left = append(left, rd)
+			continue
+		}
+		r.carryOut(now, rd, out)
+	}
+	r.reads.waiting = left
+}
+
+// carryOut reads, and answers if this replica certainly still leads.
+func (r *Replica) carryOut(now wire.Instant, rd *read, out *Output) {
+	if rd.result == nil {
+		rd.result = r.result(rd)
+	}
+	if r.HoldsLease(now) {
+		r.answer(rd.origin, rd.result, out)
+		return
+	}
+	r.reads.unsure = append(r.reads.unsure, rd)
+}
+
+func (r *Replica) result(rd *read) *wire.Response {
+	view := mvcc.View{
+		Reader: r.cfg.Engine, At: rd.at, Current: rd.at, Compacted: r.state.compacted,
+	}
+	if rd.txn != nil {
+		eval, err := mvcc.Evaluate(view, rd.txn, 0)
+		if err != nil {
+			return &wire.Response{Code: wire.CodeOf(err), Text: err.Error()}
+		}
+		eval.Response.Revision = rd.at
+		return &wire.Response{Txn: &eval.Response}
+	}
+	resp, err := view.Range(*rd.rng)
+	if err != nil {
+		return &wire.Response{Code: wire.CodeOf(err), Text: err.Error()}
+	}
+	resp.Revision = rd.at
+	return &wire.Response{Range: &resp}
+}
+
+// askQuorum has raft confirm the leadership for all reads that are unsure. One
+// question is under way at a time; a context is never used again.
+func (r *Replica) askQuorum() {
+	if len(r.reads.unsure) == 0 || len(r.reads.asked) > 0 || !r.role.serving {
+		return
+	}
+	r.reads.asked, r.reads.unsure = r.reads.unsure, nil
+	r.reads.context++
+	r.raft.ReadIndex(binary.BigEndian.AppendUint64(nil, r.reads.context))
+}
+
+// confirmed answers the reads that a quorum has confirmed the leadership for.
+func (r *Replica) confirmed(states []raft.ReadState, out *Output) {
+	for _, s := range states {
+		if binary.BigEndian.Uint64(s.RequestCtx) != r.reads.context {
+			continue
+		}
+		for _, rd := range r.reads.asked {
+			r.answer(rd.origin, rd.result, out)
+		}
+		r.reads.asked = nil
+	}
+}
+
+// Confirm answers resp to an asker once it is certain that this replica led
+// after the call. The system shard's oracle uses it: a number is taken, then
+// the lease is checked.
+func (r *Replica) Confirm(now wire.Instant, to Origin, resp *wire.Response, out *Output) {
+	r.carryOut(now, &read{seq: r.queue.next(), origin: to, since: now, result: resp}, out)
+}
+
+// refuseReads sends all readers to the new leader.
+func (r *Replica) refuseReads(out *Output) {
+	l := &r.reads
+	for _, list := range [][]*read{l.fresh, l.waiting, l.unsure, l.asked} {
+		for _, rd := range list {
+			r.refuse(rd.origin, out)
+		}
+	}
+	l.fresh, l.waiting, l.unsure, l.asked = nil, nil, nil, nil
+}
+
+// readLocal answers from this replica's own state, whoever leads. With At
+// zero it reads at the highest revision that is complete here.
+func (r *Replica) readLocal(from Origin, req *wire.RangeAt, out *Output) {
+	at := req.At
+	if at == 0 {
+		at = r.closed.upTo
+	}
+	switch {
+	case r.role.restoring > 0 || r.state.applied.Index == 0:
+		r.answer(from, &wire.Response{Code: wire.CodeRetry}, out)
+	case !r.covers([]kv.Range{req.Range}):
+		r.answer(from, &wire.Response{Code: wire.CodeWrongShard}, out)
+	case at > r.closed.upTo:
+		r.answer(from, &wire.Response{Code: wire.CodeRetry}, out)
+	default:
+		r.answer(from, r.result(&read{rng: &req.RangeRequest, at: at}), out)
+	}
+}

@@ -1,0 +1,172 @@
+package replica
+
+import (
+	"github.com/miruvor/miruvor/internal/kv"
+	"github.com/miruvor/miruvor/internal/mutant"
+	"github.com/miruvor/miruvor/internal/raftlog"
+	"github.com/miruvor/miruvor/internal/wire"
+	"go.etcd.io/raft/v3"
+	"go.etcd.io/raft/v3/raftpb"
+)
+
+// Ready moves everything that raft has to say into out, and reports whether
+// there was anything. After a true the worker commits out.Batch, calls
+// Committed, and asks again.
+func (r *Replica) Ready(now wire.Instant, out *Output) bool {
+	r.askQuorum()
+	if !r.raft.HasReady() {
+		return false
+	}
+	rd := r.raft.Ready()
+	r.follow(rd, out)
+	for _, m := range rd.Messages {
+		switch m.GetTo() {
+		case raft.LocalAppendThread:
+			r.save(now, m, out)
+		case raft.LocalApplyThread:
+			r.apply(m, out)
+		default:
+			r.send(now, m, out)
+		}
+	}
+	r.dropReceived()
+	r.confirmed(rd.ReadStates, out)
+	return true
+}
+
+// Committed follows the commit of the batch that Ready wrote to.
+func (r *Replica) Committed(now wire.Instant, out *Output) {
+	for _, m := range r.role.unapplied {
+		for _, resp := range m.GetResponses() {
+			r.mustStep(resp)
+		}
+	}
+	r.role.unapplied = nil
+	r.answerApplied(out)
+	r.closed.applied(r.state.applied.Revision)
+	r.closed.settle(r.state.applied.Index)
+	r.readApplied(now, out)
+	r.evaluate(out)
+}
+
+// Saved follows the oldest Save once it is on stable storage.
+func (r *Replica) Saved(now wire.Instant, out *Output) {
+	done := r.saves[0]
+	r.saves = r.saves[1:]
+	if done.installed {
+		r.restored(out)
+	}
+	r.respond(now, done.responses, out)
+}
+
+// follow takes note of a change of term, role or leader.
+func (r *Replica) follow(rd raft.Ready, out *Output) {
+	term := r.role.term
+	if rd.HardState != nil && rd.HardState.GetTerm() != 0 {
+		term = rd.HardState.GetTerm()
+	}
+	leader := r.role.leader
+	if rd.SoftState != nil {
+		r.role.lead = kv.ReplicaID(rd.SoftState.Lead)
+		leader = rd.SoftState.RaftState == raft.StateLeader
+	}
+	if r.role.leader && (!leader || term != r.role.term) {
+		r.stepDown(out)
+	}
+	begins := leader && (!r.role.leader || term != r.role.term)
+	r.role.term, r.role.leader = term, leader
+	if begins {
+		r.log.Info("leads", "term", term)
+		r.lease.lead()
+		r.queue.numbered = r.state.applied.Revision
+		r.member.lead()
+	}
+}
+
+// stepDown hands everything back that can't go on here. What is proposed stays
+// until the log tells its fate.
+func (r *Replica) stepDown(out *Output) {
+	r.log.Info("follows", "term", r.role.term)
+	r.role.leader, r.role.serving = false, false
+	r.abandon(wire.CodeNotLeader, out)
+	r.queue.overlay.Clear()
+	r.refuseReads(out)
+}
+
+// save asks for stable storage, then for what raft wants to hear about it.
+func (r *Replica) save(now wire.Instant, m *raftpb.Message, out *Output) {
+	rec := raftlog.Record{Shard: r.cfg.Shard, Entries: m.GetEntries()}
+	if m.GetTerm() != 0 {
+		rec.Hard = &raftpb.HardState{
+			Term: new(m.GetTerm()), Vote: new(m.GetVote()), Commit: new(m.GetCommit()),
+		}
+		if r.cfg.Mutant == mutant.ForgetVote {
+			rec.Hard.Vote = new(uint64(0))
+		}
+	}
+	save := Save{Replica: r}
+	done := pendingSave{responses: m.GetResponses()}
+	if snap := m.GetSnapshot(); !raft.IsEmptySnap(snap) {
+		meta := snap.GetMetadata()
+		rec.Reset = &raftlog.Position{Index: meta.GetIndex(), Term: meta.GetTerm()}
+		save.Install = r.snaps.take(meta.GetIndex())
+		done.installed = true
+		r.role.restoring++
+	}
+	save.Record = rec
+	empty := rec.Reset == nil && rec.Hard == nil && len(rec.Entries) == 0
+	if empty && len(r.saves) == 0 {
+		r.respond(now, done.responses, out)
+		return
+	}
+	if r.cfg.Mutant == mutant.AckBeforeSync && !done.installed {
+		r.respond(now, done.responses, out)
+		done.responses = nil
+	}
+	r.saves = append(r.saves, done)
+	out.Saves = append(out.Saves, save)
+}
+
+// respond delivers what a completed save allows: to raft here, and to others.
+func (r *Replica) respond(now wire.Instant, responses []*raftpb.Message, out *Output) {
+	for _, m := range responses {
+		if m.GetTo() == uint64(r.id) {
+			r.mustStep(m)
+			continue
+		}
+		r.send(now, m, out)
+	}
+}
+
+// mustStep hands raft a message of its own.
+func (r *Replica) mustStep(m *raftpb.Message) {
+	if err := r.raft.Step(m); err != nil {
+		r.broken(m.GetIndex(), "raft refuses its own %v: %v", m.GetType(), err)
+	}
+}
+
+// send puts a message of raft on its way.
+func (r *Replica) send(now wire.Instant, m *raftpb.Message, out *Output) {
+	to, ok := r.state.desc.Replica(kv.ReplicaID(m.GetTo()))
+	if !ok {
+		return // removed meanwhile
+	}
+	msg := wire.Raft{Shard: r.cfg.Shard, Msg: m}
+	switch m.GetType() {
+	case raftpb.MsgSnap:
+		r.stream(to, m, out)
+		return
+	case raftpb.MsgVote, raftpb.MsgPreVote:
+		if r.refuseVote(now, m) {
+			return // its own vote is promised too
+		}
+	case raftpb.MsgHeartbeat:
+		msg.Stamp = now
+		if r.role.serving {
+			msg.Closed, msg.ClosedIndex = r.closed.upTo, r.state.applied.Index
+		}
+	case raftpb.MsgHeartbeatResp:
+		msg.Stamp = r.lease.stamps[to.ID]
+	}
+	out.Sends = append(out.Sends, Send{To: to.Node, Message: wire.Message{Raft: &msg}})
+}

@@ -1,0 +1,162 @@
+package replica
+
+import (
+	"errors"
+
+	"github.com/miruvor/miruvor/internal/kv"
+	"github.com/miruvor/miruvor/internal/mutant"
+	"github.com/miruvor/miruvor/internal/mvcc"
+	"github.com/miruvor/miruvor/internal/wire"
+)
+
+// Submit takes a client's request. It is answered through an Output now or
+// later, always.
+func (r *Replica) Submit(now wire.Instant, from Origin, req *wire.Request, out *Output) {
+	switch {
+	case req.Range != nil && req.Range.Serializable:
+		r.readLocal(from, req.Range, out)
+	case !r.role.leader:
+		r.refuse(from, out)
+	case r.queue.len()+r.reads.len() >= r.cfg.Bounds.QueueMax:
+		r.fail(from, kv.ErrTooManyRequests, out)
+	case r.queue.bytes >= r.cfg.Bounds.QueueBytesMax:
+		r.fail(from, kv.ErrTooManyRequests, out)
+	case req.Range != nil:
+		r.submitRead(now, from, req.Range, out)
+	case req.Txn != nil:
+		r.submitTxn(now, from, req.Txn, out)
+	default:
+		r.fail(from, kv.Invalid("request: neither a range nor a transaction"), out)
+	}
+}
+
+func (r *Replica) submitTxn(now wire.Instant, from Origin, req *kv.TxnRequest, out *Output) {
+	if !r.covers(mvcc.Spans(req)) {
+		r.answer(from, &wire.Response{Code: wire.CodeWrongShard}, out)
+		return
+	}
+	if mvcc.ReadOnly(req) || mvcc.HasRevision(req) {
+		r.reads.add(&read{
+			seq: r.queue.next(), origin: from, since: now, txn: req, spans: mvcc.Spans(req),
+			evaluate: !mvcc.ReadOnly(req),
+		})
+		return
+	}
+	r.enqueue(now, from, req, out)
+}
+
+func (r *Replica) enqueue(now wire.Instant, from Origin, req *kv.TxnRequest, out *Output) {
+	it := &item{seq: r.queue.next(), origin: from, since: now, req: req, bytes: txnBytes(req)}
+	r.queue.bytes += it.bytes
+	r.queue.arrived = append(r.queue.arrived, it)
+	r.evaluate(out)
+}
+
+func (r *Replica) covers(spans []kv.Range) bool {
+	own := r.state.desc.Range()
+	for _, s := range spans {
+		if !own.ContainsRange(s) {
+			return false
+		}
+	}
+	return r.cfg.Shard != kv.SystemShard
+}
+
+// canServe reports whether the replica may evaluate (invariant 1).
+func (r *Replica) canServe() bool {
+	if r.cfg.Mutant == mutant.ServeBeforeTerm {
+		return r.role.leader
+	}
+	return r.role.serving
+}
+
+// evaluate works through what has arrived, in order, as far as it can.
+func (r *Replica) evaluate(out *Output) {
+	q := &r.queue
+	for len(q.arrived) > 0 && r.canServe() {
+		it := q.arrived[0]
+		it.seq = q.next()
+		view := mvcc.View{
+			Reader: r.cfg.Engine, Overlay: q.overlay,
+			Current: max(q.numbered, r.state.applied.Revision), Compacted: r.state.compacted,
+		}
+		eval, err := mvcc.Evaluate(view, it.req, mvcc.Provisional(it.seq))
+		if errors.Is(err, mvcc.ErrPending) {
+			return // until the revision that it compares with is known
+		}
+		q.arrived = q.arrived[1:]
+		if err != nil {
+			q.bytes -= it.bytes
+			r.fail(it.origin, err, out)
+			continue
+		}
+		it.eval = eval
+		if it.writes() {
+			q.overlay.Add(it.seq, mvcc.Provisional(it.seq), it.eval.Writes)
+			q.writing++
+		}
+		q.evaluated = append(q.evaluated, it)
+	}
+}
+
+// answer hands a response to the worker.
+func (r *Replica) answer(to Origin, resp *wire.Response, out *Output) {
+	if to.ID == 0 {
+		return
+	}
+	resp.ID = to.ID
+	out.Answers = append(out.Answers, Answer{Node: to.Node, Response: *resp})
+}
+
+func (r *Replica) fail(to Origin, err error, out *Output) {
+	r.answer(to, &wire.Response{Code: wire.CodeOf(err), Text: err.Error()}, out)
+}
+
+// refuse sends the asker to the leader.
+func (r *Replica) refuse(to Origin, out *Output) {
+	leader := r.Leader()
+	if leader == r.cfg.Node {
+		leader = 0 // it was, a moment ago
+	}
+	r.answer(to, &wire.Response{Code: wire.CodeNotLeader, Leader: leader}, out)
+}
+
+// abandon gives up everything that is not proposed: none of it has happened,
+// and nothing of it may stay in the overlay (invariant 3).
+func (r *Replica) abandon(code wire.Code, out *Output) {
+	q := &r.queue
+	for _, list := range [][]*item{q.evaluated, q.arrived} {
+		for _, it := range list {
+			q.bytes -= it.bytes
+			r.answer(it.origin, &wire.Response{Code: code, Leader: r.Leader()}, out)
+		}
+	}
+	if r.cfg.Mutant != mutant.KeepOverlay && len(q.evaluated) > 0 {
+		q.overlay.DropFrom(q.evaluated[0].seq)
+	}
+	q.evaluated, q.arrived, q.tickets, q.writing = nil, nil, nil, 0
+}
+
+// txnBytes is roughly what a transaction occupies.
+func txnBytes(req *kv.TxnRequest) int {
+	n := 64
+	for _, c := range req.Compares {
+		n += len(c.Key) + len(c.RangeEnd) + len(c.Value) + 64
+	}
+	for _, branch := range [][]kv.Op{req.Success, req.Failure} {
+		for _, op := range branch {
+			n += 64
+			switch {
+			case op.Put != nil:
+				n += len(op.Put.Key) + len(op.Put.Value)
+			case op.Delete != nil:
+				n += len(op.Delete.Start) + len(op.Delete.End)
+			case op.Range != nil:
+				n += len(op.Range.Start) + len(op.Range.End)
+			case op.Txn != nil:
+				n += txnBytes(op.Txn)
+			}
+		}
+	}
+	return n
+}

@@ -1,0 +1,175 @@
+package worker
+
+import (
+	"fmt"
+
+	"github.com/miruvor/miruvor/internal/kv"
+	"github.com/miruvor/miruvor/internal/mvcc"
+	"github.com/miruvor/miruvor/internal/oracle"
+	"github.com/miruvor/miruvor/internal/placement"
+	"github.com/miruvor/miruvor/internal/wire"
+)
+
+// call is a client's request until it is answered.
+type call struct {
+	req  Request
+	legs []*leg
+	// at is the revision that all legs of a range over several shards read
+	// at; 0 while each may choose.
+	at   kv.Revision
+	done bool
+	// plan is what is left to visit of a range that is read shard by shard.
+	plan *walk
+}
+
+// calls are those that are not answered yet.
+type calls struct {
+	// open are the legs that an answer may come for, by request id.
+	open map[uint64]*leg
+	// list holds the calls in the order of their arrival; done ones are swept
+	// out from time to time.
+	list []*call
+	live int
+	seq  uint64
+}
+
+// nextID names a request of this worker.
+func (w *Worker) nextID() uint64 {
+	w.calls.seq++
+	return uint64(w.cfg.Place.Index)<<56 | w.calls.seq
+}
+
+// Submit takes a client's request. Its Reply comes out of a pass.
+func (w *Worker) Submit(now wire.Instant, req Request) {
+	c := &call{req: req}
+	if w.calls.live >= callsMax {
+		w.reply(c, Reply{Err: fmt.Errorf("%w: %d wait already", kv.ErrTooManyRequests, callsMax)})
+		return
+	}
+	w.calls.live++
+	w.calls.list = append(w.calls.list, c)
+	if req.Txn != nil {
+		w.routeTxn(now, c)
+		return
+	}
+	w.routeRange(now, c)
+}
+
+// routeTxn sends a transaction to the shard that holds its keys.
+func (w *Worker) routeTxn(now wire.Instant, c *call) {
+	spans := mvcc.Spans(c.req.Txn)
+	shard := &w.shards.Shards[0]
+	for i, span := range spans {
+		over := w.shards.Overlapping(span)
+		if len(over) == 0 {
+			continue // an empty range lies anywhere
+		}
+		if len(over) > 1 || (i > 0 && over[0].ID != shard.ID) {
+			w.finish(c, Reply{Err: crossShard(shard, &over[len(over)-1], spans[0], span)})
+			return
+		}
+		shard = &over[0]
+	}
+	w.start(now, c, &leg{shard: shard.ID, key: shard.Range.Start, txn: c.req.Txn})
+}
+
+func crossShard(a, b *placement.Shard, first, span kv.Range) error {
+	return fmt.Errorf("%w: %v lies in shard %v, %v reaches into shard %v; "+
+		"all keys of a transaction must lie in one shard", kv.ErrCrossShard, first, a.ID, span, b.ID)
+}
+
+// routeRange sends a range to its shards. Over several shards all read at one
+// revision, taken after the request arrived.
+func (w *Worker) routeRange(now wire.Instant, c *call) {
+	req := c.req.Range
+	over := w.shards.Overlapping(req.Range)
+	switch {
+	case len(over) == 0:
+		w.start(now, c, &leg{
+			shard: w.shards.Shards[0].ID, txn: &kv.TxnRequest{}, empty: true,
+		})
+	case len(over) == 1:
+		w.start(now, c, &leg{shard: over[0].ID, key: req.Start, rng: w.part(c, over[0])})
+	case req.Serializable:
+		w.walk(now, c, over)
+	default:
+		w.takeRevision(c, over)
+	}
+}
+
+// takeRevision asks the oracle for the revision that all parts are read at.
+func (w *Worker) takeRevision(c *call, over []placement.Shard) {
+	w.demands.client.Add(oracle.Demand{
+		Granted: func(now wire.Instant, base kv.Revision) {
+			if !c.done {
+				c.at = base - 1
+				w.walk(now, c, over)
+			}
+		},
+		Lost: func() {
+			if !c.done {
+				w.takeRevision(c, over)
+			}
+		},
+	})
+}
+
+// part is what of a range lies in a shard.
+func (w *Worker) part(c *call, s placement.Shard) *wire.RangeAt {
+	part := &wire.RangeAt{RangeRequest: *c.req.Range, At: c.at}
+	part.Range = c.req.Range.Intersect(s.Range)
+	return part
+}
+
+// finish answers a call, once.
+func (w *Worker) finish(c *call, r Reply) {
+	if c.done {
+		return
+	}
+	c.done = true
+	w.calls.live--
+	for _, l := range c.legs {
+		delete(w.calls.open, l.id)
+	}
+	w.reply(c, r)
+}
+
+func (w *Worker) reply(c *call, r Reply) {
+	r.ID = c.req.ID
+	w.effects.Replies = append(w.effects.Replies, r)
+}
+
+// tickCalls ends the calls whose time is up, and has due legs try again.
+func (w *Worker) tickCalls(now wire.Instant) {
+	list := w.calls.list
+	w.calls.list = nil
+	var left []*call
+	for _, c := range list {
+		switch {
+		case c.done:
+			continue
+		case now >= c.req.Deadline:
+			w.finish(c, Reply{Err: c.expired()})
+			continue
+		}
+		for _, l := range c.legs {
+			w.retryIfDue(now, l)
+		}
+		left = append(left, c)
+	}
+	w.calls.list = append(left, w.calls.list...)
+}
+
+// expired says what is known of a call whose time is up.
+func (c *call) expired() error {
+	for _, l := range c.legs {
+		switch {
+		case l.done:
+		case l.sent && l.writes():
+			return fmt.Errorf("%w: shard %v did not answer in time", kv.ErrUncertain, l.shard)
+		case l.leaderless:
+			return fmt.Errorf("%w: shard %v", kv.ErrNoLeader, l.shard)
+		}
+	}
+	return kv.ErrTimeout
+}

@@ -1,0 +1,86 @@
+package worker
+
+import (
+	"fmt"
+
+	"github.com/miruvor/miruvor/internal/kv"
+	"github.com/miruvor/miruvor/internal/replica"
+	"github.com/miruvor/miruvor/internal/wire"
+	"go.etcd.io/raft/v3/raftpb"
+)
+
+// roundsMax bounds how often a pass goes around before it lets others run.
+const roundsMax = 64
+
+// Pass settles everything that the inputs since the last pass have caused, and
+// returns what is to be done about it. more tells that it is not finished and
+// wants to be called again soon.
+func (w *Worker) Pass(now wire.Instant) (eff *Effects, more bool) {
+	busy := true
+	for round := 0; busy && round < roundsMax; round++ {
+		w.runOracle(now)
+		w.askOracle(now)
+		busy = w.settle(now)
+		busy = w.deliver(now) || busy
+	}
+	w.collect(now)
+	eff = new(Effects)
+	*eff, w.effects = w.effects, Effects{}
+	return eff, busy
+}
+
+// settle takes what replicas have ready, commits it, and tells them.
+func (w *Worker) settle(now wire.Instant) bool {
+	var moved []*replica.Replica
+	for _, shard := range w.order {
+		r := w.replicas[shard]
+		if r.Ready(now, &w.out) {
+			moved = append(moved, r)
+		}
+	}
+	if w.out.Batch != nil {
+		if err := w.out.Batch.Commit(); err != nil {
+			panic(fmt.Sprintf("worker: the engine does not take a batch: %v", err))
+		}
+		w.out.Batch = nil
+	}
+	for _, r := range moved {
+		r.Committed(now, &w.out)
+	}
+	return len(moved) > 0
+}
+
+// deliver brings answers to the calls of this worker at once, and puts the
+// others on their way.
+func (w *Worker) deliver(now wire.Instant) bool {
+	answers := w.out.Answers
+	w.out.Answers = nil
+	for i := range answers {
+		a := &answers[i]
+		if a.Node == w.cfg.Node && Owner(a.Response.ID) == w.cfg.Place.Index {
+			w.receiveResponse(now, a.Node, &a.Response)
+			continue
+		}
+		w.send(a.Node, wire.Message{Response: &a.Response})
+	}
+	return len(answers) > 0
+}
+
+func (w *Worker) send(to kv.NodeID, m wire.Message) {
+	w.effects.Sends = append(w.effects.Sends, replica.Send{To: to, Message: m})
+}
+
+// collect moves what the replicas want done into the effects. Heartbeats of
+// the system shard tell everybody how far the oracle is.
+func (w *Worker) collect(now wire.Instant) {
+	for _, s := range w.out.Sends {
+		m := s.Message.Raft
+		if m.Shard == kv.SystemShard && m.Msg.GetType() == raftpb.MsgHeartbeat {
+			m.Allocated = w.lastAllocated(now)
+		}
+		w.effects.Sends = append(w.effects.Sends, s)
+	}
+	w.effects.Saves = append(w.effects.Saves, w.out.Saves...)
+	w.effects.Streams = append(w.effects.Streams, w.out.Streams...)
+	w.out.Sends, w.out.Saves, w.out.Streams = nil, nil, nil
+}
