@@ -26,6 +26,7 @@ var floors = map[string]int{
 	"internal/transport":  2, // how messages travel
 	"internal/replica":    3, // one shard's copy
 	"internal/oracle":     3, // revisions
+	"internal/member":     3, // what a node's directory makes of it
 	"internal/worker":     4, // the replicas of one thread
 	"internal/node":       5, // one process
 	"internal/httpapi":    6, // HTTP over kv.Store

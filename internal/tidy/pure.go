@@ -11,7 +11,8 @@ import (
 // that the simulator can own time, order, network and disk.
 var core = []string{
 	"internal/kv", "internal/wire", "internal/keyspace", "internal/mvcc",
-	"internal/placement", "internal/replica", "internal/oracle", "internal/worker",
+	"internal/placement", "internal/replica", "internal/oracle", "internal/member",
+	"internal/worker",
 }
 
 // worldly are the packages that reach outside the process.
