@@ -124,7 +124,7 @@ func (e *evaluator) execute(op *kv.Op, result *kv.Result) error {
 		result.Txn = &response
 		return err
 	}
-	return fmt.Errorf("%w: an operation without content", kv.ErrKeyNotFound)
+	return kv.Invalid("an operation is empty")
 }
 
 func (e *evaluator) read(req *kv.RangeRequest, result *kv.Result) error {

@@ -206,7 +206,8 @@ func (o *Overlay) LastOverlap(r kv.Range, at kv.Revision) (seq uint64, ok bool) 
 		}
 		return seq, seq != 0
 	}
-	o.chains.Ascend(&chain{key: r.Start}, func(c *chain) bool {
+	o.pivot.key = r.Start
+	o.chains.Ascend(&o.pivot, func(c *chain) bool {
 		if r.End != nil && bytes.Compare(c.key, r.End) >= 0 {
 			return false
 		}

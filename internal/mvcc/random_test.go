@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"reflect"
+	"slices"
 	"testing"
 
 	"github.com/miruvor/miruvor/internal/engine"
@@ -69,13 +70,18 @@ func newLeader(t *testing.T, seed uint64) *leader {
 }
 
 func (l *leader) step() {
-	switch l.gen.IntN(8) {
+	switch l.gen.IntN(9) {
 	case 0, 1:
 		l.number()
 	case 2:
 		l.apply()
 	case 3:
 		l.readAt()
+		l.checkOverlap()
+	case 4:
+		if l.gen.oneIn(4) {
+			l.lose()
+		}
 	default:
 		l.propose(l.request())
 	}
@@ -189,12 +195,46 @@ func (l *leader) compare(f *flying, rev kv.Revision) {
 		if rev, known := l.numbers[seq]; known {
 			return rev, true
 		}
-		// In this test the order of seqs is that of revisions, without gaps.
-		return l.current + kv.Revision(seq-l.flight[l.numbered].seq) + 1, true
+		// Here the order of proposals is that of revisions, without gaps.
+		i := slices.IndexFunc(l.flight, func(f *flying) bool { return f.seq == seq })
+		return l.current + kv.Revision(i-l.numbered) + 1, true
 	})
 	f.eval.SetRevision(rev)
 	if got := f.eval.Response; !reflect.DeepEqual(normal(got), normal(f.want)) {
 		l.t.Fatalf("%s:\ngot  %s\nwant %s", show(f.req), show(got), show(f.want))
+	}
+}
+
+// lose drops what is not numbered, as a leader does that lost its place. It
+// never happened.
+func (l *leader) lose() {
+	if l.numbered == len(l.flight) {
+		return
+	}
+	l.overlay.DropFrom(l.flight[l.numbered].seq)
+	l.flight = l.flight[:l.numbered]
+	l.model.states = l.model.states[:l.current+1]
+	if l.overlay.Len() != len(l.flight) {
+		l.t.Fatalf("%d proposals are left, want %d", l.overlay.Len(), len(l.flight))
+	}
+}
+
+// checkOverlap looks for the last overlap the slow way.
+func (l *leader) checkOverlap() {
+	keys, at := l.gen.keys(), 1+kv.Revision(l.gen.Int64N(int64(l.current)+1))
+	want := uint64(0)
+	for _, f := range l.flight {
+		rev, known := l.numbers[f.seq]
+		touches := slices.ContainsFunc(f.eval.Writes, func(w Write) bool {
+			return keys.Contains(w.Key)
+		})
+		if touches && (!known || rev <= at) {
+			want = f.seq
+		}
+	}
+	got, found := l.overlay.LastOverlap(keys, at)
+	if got != want || found != (want != 0) {
+		l.t.Fatalf("last overlap with %v at %v is %d, want %d", keys, at, got, want)
 	}
 }
 
@@ -264,6 +304,9 @@ func (l *leader) checkHistory() {
 	}
 	if len(want) > 0 {
 		l.t.Fatalf("the history lacks %v", want)
+	}
+	for problem, err := range Check(l.engine, testShard, kv.Range{}, 0) {
+		l.t.Fatal(problem, err)
 	}
 }
 

@@ -125,6 +125,12 @@ func (p *page) add(v version) bool {
 }
 
 func (p *page) take(v version) {
+	if p.req.KeysOnly {
+		v.Value = nil
+	}
+	size := len(v.key) + len(v.Value)
+	p.bytes += size
+	p.arena.reserve(size)
 	found := kv.KeyValue{
 		Key:            p.arena.clone(v.key),
 		CreateRevision: v.Create, ModRevision: v.mod,
@@ -133,25 +139,27 @@ func (p *page) take(v version) {
 	if !p.req.KeysOnly {
 		found.Value = p.arena.clone(v.Value)
 	}
-	p.bytes += len(found.Key) + len(found.Value)
 	p.response.KVs = append(p.response.KVs, found)
 }
 
 // arena clones byte slices with few allocations: many small clones share one.
 type arena struct {
-	free      []byte
-	chunkSize int
+	free []byte
 }
 
-// Chunks grow up to arenaChunkMax, so that an answer of a key or two does not
-// pay for a page of them.
-const arenaChunkMax = 8 << 10
+// Chunks double up to arenaChunkMax: an answer of one key takes no more than
+// that, and a long one does not allocate for each key.
+const arenaChunkMax = 16 << 10
 
-func (a *arena) clone(b []byte) []byte {
-	if len(b) > cap(a.free)-len(a.free) {
-		a.chunkSize = min(2*(a.chunkSize+len(b)), arenaChunkMax)
-		a.free = make([]byte, 0, max(a.chunkSize, len(b)))
+// reserve makes room for clones of size bytes.
+func (a *arena) reserve(size int) {
+	if size > cap(a.free)-len(a.free) {
+		a.free = make([]byte, 0, max(size, min(2*cap(a.free), arenaChunkMax)))
 	}
+}
+
+// clone copies b into the room reserved.
+func (a *arena) clone(b []byte) []byte {
 	start := len(a.free)
 	a.free = append(a.free, b...)
 	return a.free[start:len(a.free):len(a.free)]

@@ -56,7 +56,7 @@ func (w *Write) stored() keyspace.Version {
 // on a provisional revision, which must never reach the log.
 func AppendWrites(buf []byte, writes []Write) []byte {
 	buf = binary.AppendUvarint(buf, uint64(len(writes)))
-	var version []byte
+	var space [64]byte // a version without its value fits
 	for i := range writes {
 		w := &writes[i]
 		if IsProvisional(w.Create) {
@@ -67,7 +67,7 @@ func AppendWrites(buf []byte, writes []Write) []byte {
 		buf = append(buf, w.Key...)
 		head := w.stored()
 		head.Value = nil
-		version = keyspace.AppendVersion(version[:0], head)
+		version := keyspace.AppendVersion(space[:0], head)
 		buf = binary.AppendUvarint(buf, uint64(len(version)+len(w.Value)))
 		buf = append(buf, version...)
 		buf = append(buf, w.Value...)
