@@ -16,6 +16,9 @@ const (
 	recordBytesGoal = 64 << 10
 	// batchBytesGoal is where records go on in another batch.
 	batchBytesGoal = 4 << 20
+	// deadSegmentsMax is how many dead segments wait before the head ends
+	// early for their sake.
+	deadSegmentsMax = 4
 	// recordBytesMax bounds what one Record may take on disk.
 	recordBytesMax = 1 << 30
 )
@@ -95,6 +98,12 @@ func (l *Log) append(recs []Record) error {
 	}
 	if err := l.flush(); err != nil {
 		return err
+	}
+	// Dead segments usually wait for the head to fill up.
+	if l.files.dead() > deadSegmentsMax {
+		if err := l.files.rotate(0); err != nil {
+			return err
+		}
 	}
 	l.stats.countAppend(l.files.nextSeq-before, bytes)
 	return nil

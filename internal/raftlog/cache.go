@@ -58,15 +58,23 @@ func (g *Group) countRecent(bytes int64) {
 // around the groups and takes the older half from each.
 func (l *Log) evict() {
 	groups := l.groupList()
-	for l.cached.Load() > l.opts.CacheBytes && len(groups) > 0 {
+	for idle := 0; l.cached.Load() > l.opts.CacheBytes && idle < len(groups); {
 		l.evictHand = (l.evictHand + 1) % len(groups)
-		g := groups[l.evictHand]
-		g.mu.Lock()
-		if n := len(g.recent); n > 0 {
-			g.dropRecent((n + 1) / 2)
+		if idle++; groups[l.evictHand].evictHalf() {
+			idle = 0
 		}
-		g.mu.Unlock()
 	}
+}
+
+// evictHalf forgets the older half of the entries in memory, if there are any.
+func (g *Group) evictHalf() bool {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	n := len(g.recent)
+	if n > 0 {
+		g.dropRecent((n + 1) / 2)
+	}
+	return n > 0
 }
 
 // protoBytes is proto.Size of an entry, which is how raft counts.

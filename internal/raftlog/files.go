@@ -3,6 +3,7 @@ package raftlog
 import (
 	"errors"
 	"fmt"
+	"hash/crc32"
 	"time"
 
 	"github.com/cockroachdb/pebble/v2/vfs"
@@ -52,8 +53,8 @@ func (f *files) resume(nextSeq uint64, clean bool) error {
 		return f.begin(segmentHeader{id: 1, floor: 1, firstSeq: nextSeq}, 0)
 	}
 	head := f.head()
-	if err := head.file.Sync(); err != nil {
-		return fmt.Errorf("sync raft log %s: %w", head.path, err)
+	if err := f.reopen(head); err != nil {
+		return fmt.Errorf("reopen raft log %s: %w", head.path, err)
 	}
 	f.synced = head.end
 	if err := f.tidySpares(); err != nil {
@@ -66,6 +67,19 @@ func (f *files) resume(nextSeq uint64, clean bool) error {
 		return f.rotate(0)
 	}
 	return f.mark()
+}
+
+// reopen makes a recovered segment writable, and what it holds durable.
+func (f *files) reopen(s *segment) error {
+	file, err := f.opts.FS.OpenReadWrite(s.path, diskCategory)
+	if err != nil {
+		return err
+	}
+	if err := errors.Join(file.Sync(), s.file.Close()); err != nil {
+		return errors.Join(err, file.Close())
+	}
+	s.file = file
+	return nil
 }
 
 // rotate syncs the head and begins the next segment, large enough for a batch
@@ -86,6 +100,10 @@ func (f *files) rotate(batchBytes int64) error {
 		}
 	}
 	if err := f.begin(h, batchBytes); err != nil {
+		return err
+	}
+	marker := batchHeader{seq: f.nextSeq, synced: uint32(old.end), bodySum: markContinues}
+	if err := old.writeMarker(marker); err != nil {
 		return err
 	}
 	return f.retire(h.floor)
@@ -233,17 +251,16 @@ func (f *files) write(buf []byte, records uint32, bodyBytes int) error {
 		}
 	}
 	head := f.head()
-	if err := head.fill(head.end + size); err != nil {
-		return err
-	}
-	head.sealBatch(buf, batchHeader{
+	sealRecords(buf[batchHeaderBytes:batchHeaderBytes+bodyBytes], head.seed)
+	h := batchHeader{
 		bodyBytes: uint32(bodyBytes),
 		records:   records,
 		seq:       f.nextSeq,
 		synced:    uint32(f.synced),
-	})
-	if _, err := head.file.WriteAt(buf, head.end); err != nil {
-		return fmt.Errorf("write raft log %s: %w", head.path, err)
+		bodySum:   crc32.Checksum(buf[batchHeaderBytes:batchHeaderBytes+bodyBytes], castagnoli),
+	}
+	if err := head.writeBatch(buf, h); err != nil {
+		return err
 	}
 	head.end += size
 	f.nextSeq++
@@ -268,17 +285,9 @@ func (f *files) sync() error {
 // before it had been synced. It is not synced itself; the next batch replaces
 // it and says the same.
 func (f *files) mark() error {
-	head := f.head()
-	if err := head.fill(head.end + batchHeaderBytes); err != nil {
-		return err
-	}
-	var b [batchHeaderBytes]byte
-	head.sealBatch(b[:], batchHeader{seq: f.nextSeq, synced: uint32(f.synced)})
-	if _, err := head.file.WriteAt(b[:], head.end); err != nil {
-		return fmt.Errorf("write raft log %s: %w", head.path, err)
-	}
-	f.marked = true
-	return nil
+	err := f.head().writeMarker(batchHeader{seq: f.nextSeq, synced: uint32(f.synced)})
+	f.marked = err == nil
+	return err
 }
 
 // seal syncs everything, the marker too.
@@ -311,6 +320,16 @@ func (f *files) close() (err error) {
 	}
 	f.segments, f.retired = nil, nil
 	return err
+}
+
+// dead counts the segments at the front that nothing needs.
+func (f *files) dead() int {
+	for i, s := range f.segments {
+		if s.pins > 0 || s == f.head() {
+			return i
+		}
+	}
+	return 0
 }
 
 // mix makes the salt of a segment from that of the log.

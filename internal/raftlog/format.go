@@ -26,6 +26,12 @@ const (
 // does not know.
 var ErrNewerVersion = errors.New("raft log has a newer format")
 
+// markContinues says that the next segment exists and is on stable storage.
+const markContinues uint32 = 1
+
+// indexMax bounds the indexes that are believed.
+const indexMax = 1<<63 - 1
+
 var castagnoli = crc32.MakeTable(crc32.Castagnoli)
 
 // segmentHeader opens a segment file.
@@ -34,7 +40,7 @@ type segmentHeader struct {
 	// have grown since.
 	bytes uint32
 	id    uint64
-	salt uint64
+	salt  uint64
 	// floor is the oldest segment that is still needed once this one exists.
 	floor uint64
 	// prevEnd is where the valid bytes of segment id-1 end.
@@ -101,7 +107,8 @@ func (h segmentHeader) seed() uint32 {
 }
 
 // batchHeader opens a batch. A batch without records is a marker: it only
-// tells what is synced, and the next batch overwrites it.
+// tells what is synced, and the next batch overwrites it. The last marker of a
+// segment has bodySum markContinues.
 type batchHeader struct {
 	bodyBytes uint32
 	records   uint32

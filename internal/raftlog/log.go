@@ -74,9 +74,8 @@ func (l *Log) open() error {
 	if err := l.files.resume(r.nextSeq, r.clean); err != nil {
 		return err
 	}
-	if r.tornBytes > 0 {
-		l.logger.Warn("raft log: dropped a torn tail", "file", r.tornFile,
-			"offset", r.tornOffset, "bytes_scanned", r.tornBytes)
+	if r.tornFile != "" {
+		l.logger.Warn("raft log: dropped a torn tail", "file", r.tornFile, "offset", r.tornOffset)
 	}
 	l.updateStats()
 	return nil

@@ -143,7 +143,11 @@ func (f *fields) uvarint() uint64 {
 }
 
 func (f *fields) position() Position {
-	return Position{Index: f.uvarint(), Term: f.uvarint()}
+	p := Position{Index: f.uvarint(), Term: f.uvarint()}
+	if p.Index > indexMax {
+		f.err = errPayload
+	}
+	return p
 }
 
 func (f *fields) hard() hardState {
@@ -183,7 +187,7 @@ func readEntries(payload []byte) (entryReader, error) {
 	}
 	// An entry takes two bytes at least.
 	if r.index == 0 || r.left == 0 || r.left > uint64(len(r.rest.b))/2 ||
-		r.index+r.left < r.index {
+		r.index > indexMax {
 		return r, fmt.Errorf("%w: %d entries from %d", errPayload, r.left, r.index)
 	}
 	return r, nil

@@ -3,7 +3,6 @@ package raftlog
 import (
 	"errors"
 	"fmt"
-	"io"
 	"slices"
 
 	"github.com/cockroachdb/pebble/v2/vfs"
@@ -25,9 +24,11 @@ type replay struct {
 	// clean tells that the head may go on where it ends.
 	clean bool
 
-	tornFile              string
-	tornOffset, tornBytes int64
-	window                []byte
+	// tornFile and tornOffset tell where a torn tail was, if there was one.
+	tornFile   string
+	tornOffset int64
+	problems   int
+	window     []byte
 }
 
 // Problem is something that is wrong with a log.
@@ -46,6 +47,7 @@ func (r *replay) problem(file string, offset int64, what string) error {
 	if r.report == nil {
 		return corrupt(file, offset, what)
 	}
+	r.problems++
 	r.report(Problem{File: file, Offset: offset, What: what})
 	return nil
 }
@@ -63,6 +65,9 @@ func (r *replay) run() error {
 		if err := r.readSegment(i); err != nil {
 			return err
 		}
+	}
+	if r.problems > 0 {
+		return nil // gaps would be no news
 	}
 	for _, g := range r.log.groupList() {
 		if err := r.finish(g); err != nil {
@@ -116,11 +121,12 @@ func (r *replay) openSegments(ids []uint64) error {
 	return nil
 }
 
-// openSegment opens a segment that has to exist and checks its header. Beyond
-// this no replay can go on, so a problem here is an error in any case.
+// openSegment opens a segment that has to exist, for reading, and checks its
+// header. Without that no replay can go on, so a problem here is an error in
+// any case.
 func (r *replay) openSegment(id uint64) (*segment, error) {
 	path := r.fs.PathJoin(r.dir, segmentName(id))
-	file, err := r.fs.OpenReadWrite(path, diskCategory)
+	file, err := r.fs.Open(path)
 	if err != nil {
 		return nil, corrupt(path, 0, "segment cannot be opened: "+err.Error())
 	}
@@ -170,60 +176,86 @@ func (r *replay) readSegment(i int) error {
 		window: window{file: s.file, size: s.filled, buf: r.window[:0]},
 		seed:   s.seed, offset: segmentHeaderBytes, nextSeq: s.head.firstSeq,
 	}
-	if i+1 < len(r.segments) {
-		in.limit = r.segments[i+1].head.prevEnd
+	if i+1 == len(r.segments) {
+		return r.readHead(&in, s)
 	}
-	var err error
-	for err == nil {
-		at := in.offset
-		var b scanned
-		if b, err = in.next(); err != nil || b.header.records == 0 {
-			break
-		}
-		if err := r.apply(s, at, b); err != nil {
-			return err
-		}
-	}
-	r.window = in.window.buf
-	s.end, r.nextSeq = in.offset, in.nextSeq
-	if in.limit == 0 {
-		return r.endHead(&in, s, err)
-	}
-	if errors.Is(err, io.EOF) {
-		return nil
-	}
-	if err == nil {
-		err = errors.New("marker in the middle of a sealed segment")
-	}
-	s.end = in.limit
-	if i+1 < len(r.segments) {
-		r.nextSeq = r.segments[i+1].head.firstSeq
-	}
-	return r.problem(s.path, in.offset, err.Error())
+	return r.readSealed(&in, s, r.segments[i+1].head)
 }
 
-// endHead decides what the end of the head is: where the writer stopped, a
-// torn tail, or damage to bytes that were on stable storage. A nil cause is a
-// marker at the end.
-func (r *replay) endHead(in *scanner, s *segment, cause error) error {
+// readBatches replays batches until there is none. It returns why it stopped.
+func (r *replay) readBatches(in *scanner, s *segment) (stop, error) {
+	defer func() { r.window = in.window.buf }()
+	for {
+		at := in.offset
+		b, err := in.next()
+		if why, ok := errors.AsType[stop](err); ok {
+			return why, nil
+		}
+		if err != nil {
+			return "", fmt.Errorf("raft log %s: %w", s.path, err)
+		}
+		if err := r.apply(s, at, b); err != nil {
+			return "", err
+		}
+	}
+}
+
+// readSealed replays a segment that has a successor, whose header says where
+// it ends. All of that was on stable storage.
+func (r *replay) readSealed(in *scanner, s *segment, next segmentHeader) error {
+	in.limit = next.prevEnd
+	for {
+		why, err := r.readBatches(in, s)
+		if err != nil {
+			return err
+		}
+		if why == stopSealed && in.nextSeq == next.firstSeq {
+			break
+		}
+		if err := r.problem(s.path, in.offset, fmt.Sprintf(
+			"%s, but the next segment says that this one was synced up to %d",
+			why, in.limit)); err != nil {
+			return err
+		}
+		rest, err := in.tail(in.offset + batchAlign)
+		if err != nil {
+			return err
+		}
+		if rest.first == 0 || rest.first >= in.limit {
+			break
+		}
+		in.offset, in.nextSeq = rest.first, rest.firstSeq
+	}
+	s.end, r.nextSeq = in.limit, next.firstSeq
+	return nil
+}
+
+// readHead replays the last segment and decides what its end is: where the
+// writer stopped, a torn tail, or damage to bytes that were on stable storage.
+func (r *replay) readHead(in *scanner, s *segment) error {
+	why, err := r.readBatches(in, s)
+	if err != nil {
+		return err
+	}
 	from := in.offset
-	if cause == nil {
+	if why == stopMarker {
 		from += batchHeaderBytes
 	}
 	rest, err := in.tail(from)
 	if err != nil {
 		return fmt.Errorf("raft log %s: %w", s.path, err)
 	}
-	if rest.synced > in.offset {
-		if cause == nil {
-			cause = errors.New("log ends here")
-		}
+	s.end, r.nextSeq, r.clean = in.offset, in.nextSeq, rest.first == 0
+	switch {
+	case why == stopContinues || rest.continues:
 		return r.problem(s.path, in.offset,
-			fmt.Sprintf("%v, but the file was synced up to %d", cause, rest.synced))
+			fmt.Sprintf("the log goes on in segment %d, which is missing", s.head.id+1))
+	case rest.synced > in.offset:
+		return r.problem(s.path, in.offset,
+			fmt.Sprintf("%s, but the file was synced up to %d", why, rest.synced))
 	}
-	r.clean = !rest.headers
 	if !r.clean {
-		r.tornFile, r.tornOffset, r.tornBytes = s.path, in.offset, in.window.size-from
+		r.tornFile, r.tornOffset = s.path, in.offset
 	}
 	return nil
 }

@@ -1,7 +1,6 @@
 package raftlog
 
 import (
-	"errors"
 	"fmt"
 	"hash/crc32"
 	"io"
@@ -28,24 +27,35 @@ type scanned struct {
 	body   []byte
 }
 
-// errStop is what the bytes at the scanner's offset are, if no batch.
-var (
-	errNoBatch = errors.New("there is no valid batch header")
-	errBadBody = errors.New("batch body fails its checksum")
+// stop says why there is no next batch at an offset.
+type stop string
+
+const (
+	stopNoHeader  stop = "there is no valid batch header"
+	stopBadBody   stop = "a batch fails its checksum"
+	stopBadNumber stop = "a batch has the wrong number"
+	// stopMarker is the marker at the end of what was synced.
+	stopMarker stop = "the log ends"
+	// stopContinues is the marker of a segment that has a successor.
+	stopContinues stop = "the segment ends"
+	// stopSealed is where the successor says that the segment ends.
+	stopSealed stop = "the sealed segment ends"
 )
 
-// next returns the next batch. At the end of a sealed segment it returns
-// io.EOF; any other error says what is wrong with the bytes at offset.
+func (s stop) Error() string { return string(s) }
+
+// next returns the next batch and steps over it. Its error is a stop, or that
+// of reading the file.
 func (s *scanner) next() (scanned, error) {
 	end := s.window.size
 	if s.limit > 0 {
 		end = min(end, s.limit)
 	}
 	if s.offset == s.limit {
-		return scanned{}, io.EOF
+		return scanned{}, stopSealed
 	}
 	if s.offset+batchHeaderBytes > end {
-		return scanned{}, errNoBatch
+		return scanned{}, stopNoHeader
 	}
 	b, err := s.window.at(s.offset, batchHeaderBytes)
 	if err != nil {
@@ -53,36 +63,44 @@ func (s *scanner) next() (scanned, error) {
 	}
 	h, ok := decodeBatchHeader(b, s.seed, s.offset)
 	if !ok {
-		return scanned{}, errNoBatch
+		return scanned{}, stopNoHeader
 	}
 	if h.seq != s.nextSeq {
-		return scanned{}, fmt.Errorf("batch has number %d instead of %d", h.seq, s.nextSeq)
+		return scanned{}, stopBadNumber
+	}
+	switch {
+	case h.records == 0 && h.bodySum == markContinues:
+		return scanned{}, stopContinues
+	case h.records == 0:
+		return scanned{}, stopMarker
 	}
 	size := alignUp(batchHeaderBytes + int64(h.bodyBytes))
 	if s.offset+size > end {
-		return scanned{}, errBadBody
+		return scanned{}, stopBadBody
 	}
 	if b, err = s.window.at(s.offset, size); err != nil {
 		return scanned{}, err
 	}
 	body := b[batchHeaderBytes : batchHeaderBytes+int64(h.bodyBytes)]
 	if crc32.Checksum(body, castagnoli) != h.bodySum {
-		return scanned{}, errBadBody
+		return scanned{}, stopBadBody
 	}
-	if h.records > 0 {
-		s.offset += size
-		s.nextSeq++
-	}
+	s.offset += size
+	s.nextSeq++
 	return scanned{header: h, body: body}, nil
 }
 
 // tail is what lies behind the valid end of the head.
 type tail struct {
-	// headers tells that there is a valid batch header, so that some later
-	// write reached the disk, at least in part.
-	headers bool
+	// first is the offset of the first valid batch header, 0 if there is
+	// none, and firstSeq its number. If there is one, then some later write
+	// reached the disk, at least in part.
+	first    int64
+	firstSeq uint64
 	// synced is the highest offset that such a header calls synced.
 	synced int64
+	// continues tells that there is the marker of a segment with a successor.
+	continues bool
 }
 
 // tail looks for batch headers at offset from and behind it.
@@ -97,12 +115,19 @@ func (s *scanner) tail(from int64) (tail, error) {
 		}
 		for i := int64(0); i < step && i+batchHeaderBytes <= n; i += batchAlign {
 			if h, ok := decodeBatchHeader(b[i:], s.seed, from+i); ok {
-				t.headers = true
-				t.synced = max(t.synced, int64(h.synced))
+				t.add(h, from+i)
 			}
 		}
 	}
 	return t, nil
+}
+
+func (t *tail) add(h batchHeader, offset int64) {
+	if t.first == 0 {
+		t.first, t.firstSeq = offset, h.seq
+	}
+	t.synced = max(t.synced, int64(h.synced))
+	t.continues = t.continues || (h.records == 0 && h.bodySum == markContinues)
 }
 
 // windowBytes is how much of a file is read at once.

@@ -2,7 +2,6 @@ package raftlog
 
 import (
 	"fmt"
-	"hash/crc32"
 	"strconv"
 	"strings"
 	"sync/atomic"
@@ -84,13 +83,23 @@ func (s *segment) fill(offset int64) error {
 	return nil
 }
 
-// sealBatch turns buf, room for a header and then records, into the batch that
-// goes to the segment's end.
-func (s *segment) sealBatch(buf []byte, h batchHeader) {
-	body := buf[batchHeaderBytes : batchHeaderBytes+int(h.bodyBytes)]
-	sealRecords(body, s.seed)
-	h.bodySum = crc32.Checksum(body, castagnoli)
+// writeBatch puts a batch at the segment's end. buf has room for the header in
+// front.
+func (s *segment) writeBatch(buf []byte, h batchHeader) error {
+	if err := s.fill(s.end + int64(len(buf))); err != nil {
+		return err
+	}
 	h.encode(buf, s.seed, s.end)
+	if _, err := s.file.WriteAt(buf, s.end); err != nil {
+		return fmt.Errorf("write raft log %s: %w", s.path, err)
+	}
+	return nil
+}
+
+// writeMarker puts a batch without records at the end, where the next batch
+// goes too.
+func (s *segment) writeMarker(h batchHeader) error {
+	return s.writeBatch(make([]byte, batchHeaderBytes), h)
 }
 
 // segmentName is the file name of a segment: ten digits, so that names sort.
