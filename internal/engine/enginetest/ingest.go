@@ -126,7 +126,10 @@ func testIngestIterators(t *testing.T, s Subject) {
 		noError(t, in.Commit())
 		set(t, e, "b3", "vb3")
 		runMoves(t, early, []move{
-			{"next", "", "b"}, {"next", "", "c"}, {"next", "", "d"}, {"next", "", ""},
+			{"next", "", "b"},
+			{"next", "", "c"},
+			{"next", "", "d"},
+			{"next", "", ""},
 			{"seekge", "b1", "c"},
 		})
 		runMoves(t, frozen, []move{

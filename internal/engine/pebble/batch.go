@@ -17,18 +17,19 @@ var errBatchUsed = errors.New("pebble: batch was already committed or closed")
 
 // batch implements engine.Batch.
 type batch struct {
-	batch *pebble.Batch // nil once used
+	engine *Engine
+	batch  *pebble.Batch // nil once used
 }
 
 func (b *batch) Set(key, value []byte) error {
-	if err := b.room(len(key) + len(value)); err != nil {
+	if err := errors.Join(checkKey(key), b.room(len(key)+len(value))); err != nil {
 		return err
 	}
 	return b.batch.Set(key, value, nil)
 }
 
 func (b *batch) Delete(key []byte) error {
-	if err := b.room(len(key)); err != nil {
+	if err := errors.Join(checkKey(key), b.room(len(key))); err != nil {
 		return err
 	}
 	return b.batch.Delete(key, nil)
@@ -38,6 +39,7 @@ func (b *batch) DeleteRange(start, end []byte) error {
 	if err := b.room(len(start) + len(end)); err != nil {
 		return err
 	}
+	start, end = align(start), align(end)
 	if bytes.Compare(start, end) >= 0 {
 		return nil
 	}
@@ -70,8 +72,9 @@ func (b *batch) Commit() error {
 	if b.batch == nil {
 		return errBatchUsed
 	}
-	err := b.batch.Commit(pebble.NoSync)
-	return wrap(errors.Join(err, b.Close()), "commit")
+	err := b.engine.commit(b.batch)
+	b.batch = nil
+	return err
 }
 
 func (b *batch) Close() error {

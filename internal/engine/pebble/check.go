@@ -34,7 +34,7 @@ func (e *Engine) Check() error {
 			}
 		}
 	}
-	return wrap(e.db.CheckLevels(nil), "check levels of %s", e.dir)
+	return wrap(e.db.CheckLevels(nil), "check levels of "+e.dir)
 }
 
 // checkTable reads a whole file. One that is gone was compacted meanwhile;
@@ -45,11 +45,11 @@ func (e *Engine) checkTable(path string) error {
 		return nil
 	}
 	if err != nil {
-		return wrap(err, "open %s", path)
+		return wrap(err, "open "+path)
 	}
 	readable, err := sstable.NewSimpleReadable(file)
 	if err != nil {
-		return joinClose(wrap(err, "read %s", path), file)
+		return joinClose(wrap(err, "read "+path), file)
 	}
 	err = e.checkBlocks(readable)
 	if err != nil {

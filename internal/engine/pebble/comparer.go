@@ -6,25 +6,13 @@ import (
 	"github.com/cockroachdb/pebble/v2"
 )
 
-// Package keyspace lays version keys out as
-//
-//	versionSpace, escaped user key, terminator, revision (8 bytes)
-//
-// in which no escaped user key holds the terminator's two bytes.
-const (
-	versionSpace  = 0x04
-	revisionBytes = 8
-)
-
-var terminator = []byte{0x00, 0x01}
-
 // comparer orders keys as bytes.Compare does. It differs from Pebble's own in
 // that it tells the prefix of a version key from its revision, so that one
 // filter entry serves all versions of a user key.
 //
-// Pebble wants prefixes to order keys before suffixes do. That holds because
-// the terminator makes the prefixes of version keys prefix-free. It wants
-// more for synthetic prefixes, which this engine never uses.
+// Pebble wants prefixes to order keys before suffixes do. That holds for keys
+// of the shapes of version.go, as their terminator makes prefixes prefix-free.
+// It wants more for synthetic prefixes, which this engine never uses.
 var comparer = func() *pebble.Comparer {
 	c := *pebble.DefaultComparer
 	c.Name = "miruvor.v1"
@@ -33,20 +21,6 @@ var comparer = func() *pebble.Comparer {
 	c.Successor = successor
 	return &c
 }()
-
-// split returns the length of key without its revision, or the whole length
-// of what is no version key.
-func split(key []byte) int {
-	if n := len(key) - revisionBytes; n > 0 && isVersionPrefix(key[:n]) {
-		return n
-	}
-	return len(key)
-}
-
-// isVersionPrefix reports whether key is a version key without its revision.
-func isVersionPrefix(key []byte) bool {
-	return len(key) > len(terminator) && key[0] == versionSpace && bytes.HasSuffix(key, terminator)
-}
 
 // separator appends a short key k with a <= k < b. It shortens within
 // prefixes only, so that k never looks like a version of another key.

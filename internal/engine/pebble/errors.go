@@ -13,15 +13,23 @@ import (
 
 // wrap says what failed, and marks damaged files as kv.ErrCorrupt. nil and
 // engine.ErrNotFound stay as they are.
-func wrap(err error, format string, args ...any) error {
+func wrap(err error, what string) error {
 	if err == nil || err == engine.ErrNotFound {
 		return err
 	}
-	what := fmt.Sprintf(format, args...)
 	if pebble.IsCorruptionError(err) {
 		return fmt.Errorf("pebble: %s: %w: %w", what, kv.ErrCorrupt, err)
 	}
 	return fmt.Errorf("pebble: %s: %w", what, err)
+}
+
+// wrapKey is wrap for what failed at a key. It costs nothing without an
+// error.
+func wrapKey(err error, what string, key []byte) error {
+	if err == nil || err == engine.ErrNotFound {
+		return err
+	}
+	return wrap(err, fmt.Sprintf("%s %x", what, key))
 }
 
 // joinClose closes c because of err.

@@ -10,9 +10,9 @@ import (
 
 // formatVersion is the format of files on disk. It is raised on purpose, in a
 // release of its own, because older programs can't open newer files. This
-// one has excising ingests, and log chunks that tell a torn tail from damage
-// in what was synced.
-const formatVersion = pebble.FormatWALSyncChunks
+// one has excising ingests, columnar blocks, tables whose footer is checked,
+// and log chunks that tell a torn tail from damage in what was synced.
+const formatVersion = pebble.FormatTableFormatV6
 
 const (
 	cacheBytesDefault    = 128 << 20
@@ -71,10 +71,6 @@ func pebbleOptions(opts Options, ev *events) *pebble.Options {
 	}
 	// An ingest has to be in the sstables when it returns; see invariant 3.
 	o.Experimental.DisableIngestAsFlushable = func() bool { return true }
-	// Columnar blocks compare by split and would misplace a seek at a key that
-	// is no version but holds a terminator, such as the successor of a version
-	// key. Row blocks compare bytes, and were as fast here.
-	o.Experimental.EnableColumnarBlocks = func() bool { return false }
 	o.EnsureDefaults()
 	return o
 }

@@ -21,7 +21,6 @@
 package pebble
 
 import (
-	"fmt"
 	"log/slog"
 	"sync/atomic"
 
@@ -55,6 +54,7 @@ type Engine struct {
 	dir     string
 	options *pebble.Options
 	events  *events
+	durable durable
 	// ingests counts ingests, to name their files.
 	ingests atomic.Uint64
 }
@@ -72,7 +72,7 @@ func Open(dir string, opts Options) (*Engine, error) {
 	e.options = pebbleOptions(opts, e.events)
 	db, err := pebble.Open(dir, e.options)
 	if err != nil {
-		return nil, wrap(err, "open %s", dir)
+		return nil, wrap(err, "open "+dir)
 	}
 	e.db = db
 	if opts.ReadOnly {
@@ -106,37 +106,5 @@ func (e *Engine) NewSnapshot() engine.Snapshot {
 
 // NewBatch implements engine.Engine.
 func (e *Engine) NewBatch() engine.Batch {
-	return &batch{batch: e.db.NewBatch()}
-}
-
-// Flush implements engine.Engine. It takes about 10 ms for a small memtable
-// and, for a full one, the time to write it.
-func (e *Engine) Flush() error {
-	return wrap(e.db.Flush(), "flush")
-}
-
-// DurableGet implements engine.Engine.
-func (e *Engine) DurableGet(key []byte) ([]byte, error) {
-	it, err := e.db.NewIter(&pebble.IterOptions{OnlyReadGuaranteedDurable: true})
-	if err != nil {
-		return nil, wrap(err, "durable get %x", key)
-	}
-	_, value, err := seekAndClose(it, key)
-	return value, wrap(err, "durable get %x", key)
-}
-
-// Close implements engine.Engine.
-func (e *Engine) Close() error {
-	if e.options.ReadOnly {
-		return wrap(e.db.Close(), "close")
-	}
-	if err := e.db.Flush(); err != nil {
-		return joinClose(wrap(err, "flush before close"), e.db)
-	}
-	return wrap(e.db.Close(), "close")
-}
-
-// String names the engine in logs.
-func (e *Engine) String() string {
-	return fmt.Sprintf("pebble at %s", e.dir)
+	return &batch{engine: e, batch: e.db.NewBatch()}
 }

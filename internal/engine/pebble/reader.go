@@ -1,7 +1,6 @@
 package pebble
 
 import (
-	"bytes"
 	"errors"
 
 	"github.com/cockroachdb/pebble/v2"
@@ -15,15 +14,18 @@ import (
 var prefixOptions = pebble.IterOptions{UseL6Filters: true}
 
 func get(r pebble.Reader, key []byte) ([]byte, error) {
+	if !wellFormed(key) {
+		return nil, engine.ErrNotFound
+	}
 	value, closer, err := r.Get(key)
 	if errors.Is(err, pebble.ErrNotFound) {
 		return nil, engine.ErrNotFound
 	}
 	if err != nil {
-		return nil, wrap(err, "get %x", key)
+		return nil, wrapKey(err, "get", key)
 	}
 	out := append(make([]byte, 0, len(value)), value...)
-	return out, wrap(closer.Close(), "get %x", key)
+	return out, wrapKey(closer.Close(), "get", key)
 }
 
 func seekPrefix(r pebble.Reader, prefix, seek []byte) (key, value []byte, err error) {
@@ -33,26 +35,20 @@ func seekPrefix(r pebble.Reader, prefix, seek []byte) (key, value []byte, err er
 	options := &prefixOptions
 	filtered := isVersionPrefix(prefix) && split(seek) == len(prefix)
 	if !filtered {
-		options = &pebble.IterOptions{UpperBound: kv.PrefixRange(prefix).End}
+		options = &pebble.IterOptions{UpperBound: align(kv.PrefixRange(prefix).End)}
 	}
 	it, err := r.NewIter(options)
 	if err != nil {
-		return nil, nil, wrap(err, "seek %x", seek)
+		return nil, nil, wrapKey(err, "seek", seek)
 	}
 	found := false
 	if filtered {
 		found = it.SeekPrefixGE(seek)
 	} else {
-		found = it.SeekGE(seek)
+		found = it.SeekGE(align(seek))
 	}
 	key, value, err = copyAndClose(it, found)
-	return key, value, wrap(err, "seek %x", seek)
-}
-
-// seekAndClose reads exactly key.
-func seekAndClose(it *pebble.Iterator, key []byte) (foundKey, value []byte, err error) {
-	found := it.SeekPrefixGE(key) && bytes.Equal(it.Key(), key)
-	return copyAndClose(it, found)
+	return key, value, wrapKey(err, "seek", seek)
 }
 
 // copyAndClose copies the pair that it stands at, if found, and closes it.
@@ -75,16 +71,24 @@ func copyAndClose(it *pebble.Iterator, found bool) (key, value []byte, err error
 }
 
 func newIter(r pebble.Reader, lower, upper []byte) (engine.Iterator, error) {
-	it, err := r.NewIter(&pebble.IterOptions{LowerBound: lower, UpperBound: upper})
+	it, err := r.NewIter(&pebble.IterOptions{LowerBound: align(lower), UpperBound: align(upper)})
 	if err != nil {
-		return nil, wrap(err, "iterate from %x", lower)
+		return nil, wrapKey(err, "iterate from", lower)
 	}
 	return iterator{it}, nil
 }
 
-// iterator is Pebble's, with its errors translated.
+// iterator is Pebble's, with keys aligned and errors translated.
 type iterator struct {
 	*pebble.Iterator
+}
+
+func (i iterator) SeekGE(key []byte) bool {
+	return i.Iterator.SeekGE(align(key))
+}
+
+func (i iterator) SeekLT(key []byte) bool {
+	return i.Iterator.SeekLT(align(key))
 }
 
 func (i iterator) Error() error {

@@ -194,7 +194,7 @@ func (t *tables) abort() error {
 func (e *Engine) resetIngestDir() error {
 	path := e.options.FS.PathJoin(e.dir, ingestDir)
 	if err := e.options.FS.RemoveAll(path); err != nil {
-		return wrap(err, "empty %s", path)
+		return wrap(err, "empty "+path)
 	}
-	return wrap(e.options.FS.MkdirAll(path, 0o755), "make %s", path)
+	return wrap(e.options.FS.MkdirAll(path, 0o755), "make "+path)
 }
