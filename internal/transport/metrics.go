@@ -1,0 +1,76 @@
+package transport
+
+import (
+	"cmp"
+	"slices"
+	"sync/atomic"
+
+	"github.com/miruvor/miruvor/internal/kv"
+	"github.com/miruvor/miruvor/internal/wire"
+)
+
+// counters count what passes between this node and a peer.
+type counters struct {
+	framesSent, messagesSent, bytesSent             atomic.Uint64
+	framesReceived, messagesReceived, bytesReceived atomic.Uint64
+	dropped, malformed, connects                    atomic.Uint64
+}
+
+// Counters count, from the start of the process, what passed between this
+// node and a peer, snapshots included.
+type Counters struct {
+	FramesSent, MessagesSent, BytesSent             uint64
+	FramesReceived, MessagesReceived, BytesReceived uint64
+	// Dropped counts messages to the peer that were certainly not sent.
+	Dropped uint64
+	// Malformed counts messages of the peer that could not be read.
+	Malformed uint64
+	// Connects counts how often the peer was reached.
+	Connects uint64
+}
+
+func (c *counters) snapshot() Counters {
+	return Counters{
+		FramesSent:       c.framesSent.Load(),
+		MessagesSent:     c.messagesSent.Load(),
+		BytesSent:        c.bytesSent.Load(),
+		FramesReceived:   c.framesReceived.Load(),
+		MessagesReceived: c.messagesReceived.Load(),
+		BytesReceived:    c.bytesReceived.Load(),
+		Dropped:          c.dropped.Load(),
+		Malformed:        c.malformed.Load(),
+		Connects:         c.connects.Load(),
+	}
+}
+
+// PeerStatus is a peer as the transport sees it.
+type PeerStatus struct {
+	Node wire.Node
+	// Connected tells that messages can be sent to the peer, Heard that it
+	// is connected to this node.
+	Connected, Heard bool
+	// Problem is why the peer can't be reached, or was refused, or refused
+	// this node, last; "" if that is over.
+	Problem string
+	// Queued is how many messages wait to be sent.
+	Queued   int
+	Counters Counters
+}
+
+// Peers describes all peers, in the order of their IDs.
+func (t *Transport) Peers() []PeerStatus {
+	t.mu.Lock()
+	out := make([]PeerStatus, 0, len(t.peers))
+	for _, p := range t.peers {
+		out = append(out, p.status())
+	}
+	t.mu.Unlock()
+	slices.SortFunc(out, func(a, b PeerStatus) int { return cmp.Compare(a.Node.ID, b.Node.ID) })
+	return out
+}
+
+// Connected reports whether messages to a node have a connection to go by.
+func (t *Transport) Connected(to kv.NodeID) bool {
+	p := t.peer(to)
+	return p != nil && p.connected.Load()
+}

@@ -1,0 +1,158 @@
+package transport
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync"
+	"sync/atomic"
+
+	"github.com/miruvor/miruvor/internal/kv"
+	"github.com/miruvor/miruvor/internal/wire"
+)
+
+// peer is another node. Its goroutine, run, keeps a connection to it and
+// sends on it.
+type peer struct {
+	id        kv.NodeID
+	t         *Transport
+	queue     *queue
+	counters  counters
+	connected atomic.Bool
+	// heard holds a token after the peer dialled this node: so it is up, and
+	// waiting before the next attempt to reach it makes no sense.
+	heard chan struct{}
+	// down is set when the Handler was told so. It is run's own.
+	down bool
+	ctx  context.Context // ends with stop
+	stop context.CancelFunc
+
+	mu   sync.Mutex
+	node wire.Node
+	in   *inbound // what the peer sends on, nil if nothing
+	out  *conn    // what run sends on, nil if nothing
+	// outTrouble and inTrouble are what was logged last about either
+	// direction, "" if all is well.
+	outTrouble, inTrouble string
+}
+
+// inbound is a connection that the peer dialled, until done.
+type inbound struct {
+	conn *conn
+	done chan struct{}
+}
+
+// startPeer is called with t.mu held.
+func (t *Transport) startPeer(node wire.Node) *peer {
+	p := &peer{
+		id: node.ID, t: t, node: node,
+		queue: newQueue(t.opts.Limits), heard: make(chan struct{}, 1),
+		outTrouble: "not reached yet",
+	}
+	p.ctx, p.stop = context.WithCancel(t.ctx)
+	t.running.Go(p.run)
+	return p
+}
+
+// move takes in what is known of the node now.
+func (p *peer) move(node wire.Node) {
+	p.mu.Lock()
+	moved := p.node.Peer != node.Peer
+	p.node = node
+	out := p.out
+	p.mu.Unlock()
+	if !moved {
+		return
+	}
+	p.stirUp()
+	if out != nil {
+		out.fail(errors.New("peer has a new address"))
+	}
+}
+
+func (p *peer) address() string {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.node.Peer
+}
+
+// replaceInbound makes c the connection that the peer sends on, and returns
+// when the one before has delivered its last message.
+func (p *peer) replaceInbound(c *conn) (release func()) {
+	mine := &inbound{conn: c, done: make(chan struct{})}
+	p.mu.Lock()
+	old := p.in
+	p.in = mine
+	p.mu.Unlock()
+	if old != nil {
+		old.conn.fail(errors.New("replaced by a new connection of the same peer"))
+		<-old.done
+	}
+	return func() {
+		p.mu.Lock()
+		if p.in == mine {
+			p.in = nil
+		}
+		p.mu.Unlock()
+		close(mine.done)
+	}
+}
+
+// outward logs a change of how it goes with reaching the peer: err, or nil
+// if it is reached.
+func (p *peer) outward(err error) { p.note(&p.outTrouble, "peer can't be reached", err) }
+
+// inward logs a change of how it goes with what the peer dialled.
+func (p *peer) inward(err error) { p.note(&p.inTrouble, "connection of a peer refused", err) }
+
+func (p *peer) note(trouble *string, message string, err error) {
+	text := ""
+	if err != nil {
+		text = err.Error()
+	}
+	p.mu.Lock()
+	changed := *trouble != text
+	*trouble = text
+	node := p.node
+	p.mu.Unlock()
+	switch {
+	case !changed:
+	case err != nil:
+		p.t.log.Warn(message, "peer", p.id, "name", node.Name, "address", node.Peer, "cause", text)
+	default:
+		p.t.log.Info("peer connected", "peer", p.id, "name", node.Name, "address", node.Peer)
+	}
+}
+
+// lose reports what will certainly not be sent.
+func (p *peer) lose(msgs ...[]wire.Message) {
+	var requests []wire.Message
+	for _, some := range msgs {
+		p.counters.dropped.Add(uint64(len(some)))
+		for _, m := range some {
+			if m.Request != nil {
+				requests = append(requests, m)
+			}
+		}
+	}
+	if len(requests) > 0 {
+		p.t.opts.Handler.Lost(p.id, requests)
+	}
+}
+
+func (p *peer) status() PeerStatus {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	problem := p.outTrouble
+	if problem == "" {
+		problem = p.inTrouble
+	}
+	return PeerStatus{
+		Node: p.node, Connected: p.connected.Load(), Heard: p.in != nil,
+		Problem: problem, Queued: p.queue.len(), Counters: p.counters.snapshot(),
+	}
+}
+
+func errTooLarge(m *wire.Message, bytesMax int) error {
+	return fmt.Errorf("message of about %d bytes is over the limit of %d", m.SizeHint(), bytesMax)
+}

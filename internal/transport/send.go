@@ -1,0 +1,174 @@
+package transport
+
+import (
+	"context"
+	"errors"
+	"math/rand/v2"
+	"sync"
+	"time"
+
+	"github.com/miruvor/miruvor/internal/wire"
+)
+
+// run keeps a connection to the peer and sends on it what is queued, until
+// the peer is stopped. When a first attempt has failed, what waits for the
+// peer is lost, and what is sent to it is dropped, until it is reached.
+func (p *peer) run() {
+	retry := backoff{timing: p.t.opts.Timing}
+	for p.ctx.Err() == nil {
+		c, err := p.t.connect(p.ctx, p, wire.ForMessages)
+		if err != nil {
+			p.lose(p.queue.shut())
+			p.unreachable(err)
+			retry.wait(p.ctx, p.heard)
+			continue
+		}
+		began := time.Now()
+		err = p.serve(c)
+		p.t.release(c)
+		p.unreachable(err)
+		if time.Since(began) > p.t.opts.Timing.RetryMax {
+			retry.reset()
+		} else {
+			retry.wait(p.ctx, nil) // it works, but not for long
+		}
+	}
+	p.lose(p.queue.shut())
+}
+
+// unreachable reports that there is no connection, once.
+func (p *peer) unreachable(err error) {
+	if p.ctx.Err() != nil {
+		return
+	}
+	p.outward(err)
+	if !p.down {
+		p.down = true
+		p.t.opts.Handler.Unreachable(p.id)
+	}
+}
+
+// connect dials a peer and introduces this node. The caller releases the
+// connection.
+func (t *Transport) connect(ctx context.Context, p *peer, purpose wire.Purpose) (*conn, error) {
+	address := p.address()
+	if address == "" {
+		return nil, errors.New("address is not known")
+	}
+	dialing, cancel := context.WithTimeout(ctx, t.opts.Timing.Handshake)
+	defer cancel()
+	raw, err := t.opts.network.dial(dialing, address)
+	if err != nil {
+		return nil, plain(err)
+	}
+	c := newConn(raw, &t.opts)
+	c.counters = &p.counters
+	c.patient = purpose == wire.ForSnapshot
+	if !t.own(c) {
+		c.close()
+		return nil, errClosed
+	}
+	defer context.AfterFunc(ctx, c.close)()
+	if err := t.greet(c, p.id, purpose); err != nil {
+		t.release(c)
+		return nil, err
+	}
+	return c, nil
+}
+
+// serve sends on a connection until it fails, and returns why.
+func (p *peer) serve(c *conn) error {
+	p.setOut(c)
+	defer p.setOut(nil)
+	var running sync.WaitGroup
+	defer running.Wait()
+	running.Go(c.keepAlive)
+	running.Go(c.watch)
+
+	p.counters.connects.Add(1)
+	p.outward(nil)
+	p.down = false
+	p.queue.reopen()
+	p.connected.Store(true)
+	defer p.connected.Store(false)
+	defer context.AfterFunc(p.ctx, c.close)()
+
+	out := batch{limits: p.t.opts.Limits}
+	var msgs []wire.Message
+	for {
+		select {
+		case <-p.queue.ready:
+		case <-c.done:
+			p.lose(p.queue.take(nil))
+			return c.cause
+		}
+		msgs = p.queue.take(msgs)
+		if unsent, err := p.write(c, &out, msgs); err != nil {
+			p.lose(unsent, p.queue.take(nil))
+			return err
+		}
+		clear(msgs)
+	}
+}
+
+// write sends messages. On an error it returns those that were certainly not
+// sent: a frame that was not written whole fails its checksum.
+func (p *peer) write(c *conn, out *batch, msgs []wire.Message) (unsent []wire.Message, err error) {
+	for len(msgs) > 0 {
+		frame, taken := out.fill(msgs)
+		if taken == 0 {
+			p.t.log.Error("message dropped", "peer", p.id,
+				"cause", errTooLarge(&msgs[0], p.t.opts.Limits.FrameBytesMax))
+			p.lose(msgs[:1])
+			msgs = msgs[1:]
+			continue
+		}
+		if err := c.write(frame); err != nil {
+			return msgs, err
+		}
+		p.counters.messagesSent.Add(uint64(taken))
+		msgs = msgs[taken:]
+	}
+	return nil, nil
+}
+
+func (p *peer) setOut(c *conn) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.out = c
+}
+
+// watch reads from a connection that this node sends on: the peer says
+// nothing there but that it lives, or that it refuses after all.
+func (c *conn) watch() {
+	kind, payload, err := c.read()
+	switch {
+	case err != nil:
+		c.fail(err)
+	case kind == frameRefusal:
+		c.fail(refusedByPeer(payload))
+	default:
+		c.fail(errUnexpectedFrame(kind))
+	}
+}
+
+// backoff spaces out attempts to reach a peer.
+type backoff struct {
+	timing Timing
+	last   time.Duration
+}
+
+func (b *backoff) reset() { b.last = 0 }
+
+// wait returns after twice the time of the wait before, with jitter, or
+// when cut comes or ctx ends.
+func (b *backoff) wait(ctx context.Context, cut <-chan struct{}) {
+	b.last = min(max(2*b.last, b.timing.RetryMin), b.timing.RetryMax)
+	timer := time.NewTimer(b.last/2 + rand.N(b.last/2+1))
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+	case <-cut:
+	case <-ctx.Done():
+	}
+}
