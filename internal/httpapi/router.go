@@ -1,0 +1,130 @@
+package httpapi
+
+import (
+	"net/http"
+	"net/url"
+	"slices"
+	"strings"
+
+	"github.com/miruvor/miruvor/internal/kvjson"
+)
+
+// handler answers a request, or returns an error that becomes a problem
+// document. After an error it has written nothing.
+type handler func(w http.ResponseWriter, r *http.Request) error
+
+// route is a path and what can be done with it.
+type route struct {
+	// pattern is the path. From the first "{" on, the handler takes it
+	// apart; a pattern that ends in "/" has everything below it.
+	pattern string
+	methods []method
+}
+
+// method is one method of a route.
+type method struct {
+	name   string
+	handle handler
+}
+
+// routes is the whole API.
+func (a *api) routes(opts Options) []route {
+	routes := []route{
+		{"/v1/kv", []method{{"GET", a.listKeys}, {"DELETE", a.deleteKeys}}},
+		{keyRoute + "{key}", []method{
+			{"GET", a.getKey}, {"HEAD", a.getKey}, {"PUT", a.putKey}, {"DELETE", a.deleteKey},
+		}},
+		{"/v1/txn", []method{{"POST", a.txn}}},
+		{"/v1/status", []method{{"GET", a.status}}},
+
+		{"/", []method{{"GET", a.index}}},
+		{readRoute + "{key}", []method{{"GET", a.originalRead}}},
+		{writeRoute + "{key}/{value}", []method{{"POST", a.originalWrite}}},
+		{updateRoute + "{key}/{value}", []method{{"PUT", a.originalUpdate}}},
+		{deleteRoute + "{key}", []method{{"DELETE", a.originalDelete}}},
+
+		{"/livez", []method{{"GET", a.live}}},
+		{"/readyz", []method{{"GET", a.ready}}},
+		{"/version", []method{{"GET", a.version}}},
+		{"/metrics", []method{{"GET", a.metricsHandler(opts.Registry)}}},
+		{"/openapi.json", []method{{"GET", a.openAPI}}},
+	}
+	if opts.Pprof {
+		routes = append(routes, route{pprofRoute, []method{{"GET", a.profile}}})
+	}
+	return routes
+}
+
+// router finds the route of a path as the client wrote it.
+type router struct {
+	exact map[string]*route
+	// open are the routes whose path goes on after a prefix.
+	open []openRoute
+}
+
+type openRoute struct {
+	prefix string
+	*route
+}
+
+func newRouter(routes []route) *router {
+	rt := &router{exact: map[string]*route{}}
+	for i := range routes {
+		pattern := routes[i].pattern
+		prefix, _, isOpen := strings.Cut(pattern, "{")
+		if isOpen || (len(pattern) > 1 && strings.HasSuffix(pattern, "/")) {
+			rt.open = append(rt.open, openRoute{prefix, &routes[i]})
+		} else {
+			rt.exact[pattern] = &routes[i]
+		}
+	}
+	return rt
+}
+
+// find returns the route and the handler for r. Without a route its pattern
+// is empty and the handler says so.
+func (rt *router) find(r *http.Request) (pattern string, handle handler) {
+	path := writtenPath(r.URL)
+	found := rt.exact[path]
+	for _, open := range rt.open {
+		if found == nil && strings.HasPrefix(path, open.prefix) {
+			found = open.route
+		}
+	}
+	if found == nil {
+		return "", noRoute
+	}
+	for _, m := range found.methods {
+		if m.name == r.Method || (m.name == http.MethodGet && r.Method == http.MethodHead) {
+			return found.pattern, m.handle
+		}
+	}
+	return found.pattern, found.noMethod
+}
+
+// writtenPath is the path with the escapes that the client wrote. It is not
+// URL.EscapedPath, which writes them anew if it dislikes one of them.
+func writtenPath(u *url.URL) string {
+	if u.RawPath != "" {
+		return u.RawPath
+	}
+	return u.EscapedPath()
+}
+
+func noRoute(_ http.ResponseWriter, r *http.Request) error {
+	return problemError{kvjson.RouteNotFound.New("see /openapi.json for those there are")}
+}
+
+func (rt *route) noMethod(w http.ResponseWriter, r *http.Request) error {
+	var allowed []string
+	for _, m := range rt.methods {
+		allowed = append(allowed, m.name)
+		if m.name == http.MethodGet {
+			allowed = append(allowed, http.MethodHead)
+		}
+	}
+	slices.Sort(allowed)
+	list := strings.Join(slices.Compact(allowed), ", ")
+	w.Header().Set("Allow", list)
+	return problemError{kvjson.MethodNotAllowed.New(rt.pattern + " has " + list)}
+}

@@ -1,0 +1,33 @@
+package httpapi
+
+import (
+	"log/slog"
+	"net/http"
+	"time"
+)
+
+// Bounds of a connection.
+const (
+	readHeaderTimeout = 10 * time.Second
+	readTimeout       = 60 * time.Second
+	// writeTimeout also bounds a profile's duration. Streams extend it.
+	writeTimeout = 60 * time.Second
+	idleTimeout  = 2 * time.Minute
+	// headerBytesMax leaves room for a path or a query with the longest
+	// keys, three bytes a byte when percent-encoded, twice for a range.
+	headerBytesMax = 512 << 10
+)
+
+// NewServer is a server for the handler that New made, with every time and
+// size bounded. The caller serves and shuts it down.
+func NewServer(handler http.Handler, logger *slog.Logger) *http.Server {
+	return &http.Server{
+		Handler:           handler,
+		ReadHeaderTimeout: readHeaderTimeout,
+		ReadTimeout:       readTimeout,
+		WriteTimeout:      writeTimeout,
+		IdleTimeout:       idleTimeout,
+		MaxHeaderBytes:    headerBytesMax,
+		ErrorLog:          slog.NewLogLogger(logger.Handler(), slog.LevelDebug),
+	}
+}

@@ -1,0 +1,244 @@
+package httpapi_test
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"io"
+	"maps"
+	"net/http"
+	"net/http/httptest"
+	"net/url"
+	"regexp"
+	"slices"
+	"strconv"
+	"strings"
+	"testing"
+	"unicode/utf8"
+
+	"github.com/cockroachdb/datadriven"
+
+	"github.com/miruvor/miruvor/internal/httpapi"
+	"github.com/miruvor/miruvor/internal/kv"
+	"github.com/miruvor/miruvor/internal/kv/kvfake"
+	"github.com/miruvor/miruvor/internal/kvjson"
+)
+
+// TestStories sends the requests in testdata and compares whole answers. A
+// request is its method and path, then lines of headers, then the body;
+// "Body: …" is a body in Go's quotes. A problem is printed as its code and
+// detail, unless the path is followed by "whole"; "no-body" hides the body, and
+// "tail=N" all but its last lines.
+// Other commands:
+//
+//	compact rev=N     compacts the store
+//	fail code=C       lets the store fail with the sentinel of that code
+//	unready           lets the node say that it is starting
+//	fail code=C after let one more read succeed before
+//	load keys=N       puts keys load/0000 and on in one revision each
+func TestStories(t *testing.T) {
+	datadriven.Walk(t, "testdata/stories", func(t *testing.T, path string) {
+		s := newStory(t)
+		datadriven.RunTest(t, path, s.command)
+	})
+}
+
+type story struct {
+	fake   *kvfake.Store
+	store  *faultyStore
+	server *httptest.Server
+}
+
+func newStory(t *testing.T) *story {
+	fake := kvfake.New(kvfake.WithSplits([]byte("zz")))
+	store := &faultyStore{Store: fake}
+	server := httptest.NewServer(httpapi.New(store, httpapi.Options{Pprof: true}))
+	t.Cleanup(server.Close)
+	return &story{fake: fake, store: store, server: server}
+}
+
+func (s *story) command(t *testing.T, d *datadriven.TestData) string {
+	switch d.Cmd {
+	case "compact":
+		var rev int64
+		d.ScanArgs(t, "rev", &rev)
+		if err := s.fake.Compact(t.Context(), kv.Revision(rev)); err != nil {
+			d.Fatalf(t, "%v", err)
+		}
+		return ""
+	case "fail":
+		var code string
+		d.ScanArgs(t, "code", &code)
+		s.store.failWith(t, code, d.HasArg("after"))
+		return ""
+	case "unready":
+		s.store.waiting = "a leader of the system shard"
+		return ""
+	case "load":
+		var keys int
+		d.ScanArgs(t, "keys", &keys)
+		load(t, s.fake, keys)
+		return ""
+	}
+	return s.request(t, d)
+}
+
+var headerLine = regexp.MustCompile(`^[A-Z][A-Za-z-]*: `)
+
+func (s *story) request(t *testing.T, d *datadriven.TestData) string {
+	req := &http.Request{
+		Method: d.Cmd,
+		URL:    &url.URL{Scheme: "http", Host: s.server.Listener.Addr().String()},
+		Host:   "localhost:2379",
+		Header: http.Header{"User-Agent": nil, "Accept-Encoding": {"identity"}},
+	}
+	// An opaque URL goes out as it stands.
+	req.URL.Opaque = d.CmdArgs[0].String()
+	lines := strings.Split(d.Input, "\n")
+	for len(lines) > 0 && headerLine.MatchString(lines[0]) {
+		name, value, _ := strings.Cut(lines[0], ": ")
+		lines = lines[1:]
+		if name != "Body" {
+			req.Header.Add(name, value)
+			continue
+		}
+		body, err := strconv.Unquote(value)
+		if err != nil {
+			d.Fatalf(t, "%q: %v", value, err)
+		}
+		lines = []string{body}
+	}
+	if body := strings.Join(lines, "\n"); body != "" {
+		req.Body = io.NopCloser(strings.NewReader(body))
+		req.ContentLength = int64(len(body))
+	}
+	resp, err := s.server.Client().Transport.RoundTrip(req)
+	if err != nil {
+		d.Fatalf(t, "%v", err)
+	}
+	defer resp.Body.Close()
+	body, err := io.ReadAll(resp.Body)
+	if err != nil {
+		d.Fatalf(t, "%v", err)
+	}
+	hidden := []string{"Date", "X-Content-Type-Options"}
+	if resp.Header.Get("Content-Type") == kvjson.ProblemType && !d.HasArg("whole") {
+		hidden = append(hidden, "Content-Type", "Content-Length")
+		body = condensed(t, resp, body)
+	}
+	if d.HasArg("tail") {
+		var lines int
+		d.ScanArgs(t, "tail", &lines)
+		body = tail(body, lines)
+	}
+	if d.HasArg("no-body") {
+		hidden, body = append(hidden, "Content-Length"), nil
+	}
+	return describe(resp, body, hidden)
+}
+
+// tail is the last n lines of body, and how many there are before.
+func tail(body []byte, n int) []byte {
+	lines := bytes.SplitAfter(bytes.TrimSuffix(body, []byte("\n")), []byte("\n"))
+	head := fmt.Appendf(nil, "(%d lines)\n", len(lines)-n)
+	return append(head, bytes.Join(lines[len(lines)-n:], nil)...)
+}
+
+// condensed checks what is the same in all problems and leaves the rest.
+func condensed(t *testing.T, resp *http.Response, body []byte) []byte {
+	if len(body) == 0 {
+		return nil
+	}
+	var p kvjson.Problem
+	if err := kvjson.Decode(body, &p); err != nil {
+		t.Fatalf("%s: %v", body, err)
+	}
+	if p.Status != resp.StatusCode || !strings.HasSuffix(p.Type, "#"+p.Code) || p.Title == "" {
+		t.Fatalf("%s with the problem %+v", resp.Status, p)
+	}
+	text := p.Code + ": " + p.Detail
+	if p.Uncertain {
+		text += " (uncertain)"
+	}
+	return []byte(text)
+}
+
+func describe(resp *http.Response, body []byte, hidden []string) string {
+	var out strings.Builder
+	fmt.Fprintln(&out, resp.Status)
+	for _, name := range slices.Sorted(maps.Keys(resp.Header)) {
+		if !slices.Contains(hidden, name) {
+			fmt.Fprintf(&out, "%s: %s\n", name, strings.Join(resp.Header[name], ", "))
+		}
+	}
+	switch {
+	case len(body) == 0:
+	case !utf8.Valid(body) || bytes.ContainsAny(body, "\x00\r"):
+		fmt.Fprintf(&out, "> %q\n", body)
+	default:
+		for line := range strings.Lines(string(body)) {
+			fmt.Fprintf(&out, "> %s\n", strings.TrimSuffix(line, "\n"))
+		}
+	}
+	return out.String()
+}
+
+// faultyStore is a store that can be told to fail.
+type faultyStore struct {
+	kv.Store
+	err     error
+	waiting string
+	// pages is how many more reads succeed before err.
+	pages int
+}
+
+func (s *faultyStore) failWith(t *testing.T, code string, afterPage bool) {
+	s.err, s.pages = nil, 0
+	if afterPage {
+		s.pages = 1
+	}
+	if code == "unknown" {
+		s.err = fmt.Errorf("something nobody foresaw")
+		return
+	}
+	for _, kind := range kvjson.Kinds() {
+		if kind.Code == code {
+			s.err = fmt.Errorf("%w: says the test", kind.Err)
+		}
+	}
+	if s.err == nil && code != "none" {
+		t.Fatalf("no code %q", code)
+	}
+}
+
+func (s *faultyStore) Range(
+	ctx context.Context, req kv.RangeRequest,
+) (kv.RangeResponse, error) {
+	if s.err != nil && s.pages == 0 {
+		return kv.RangeResponse{}, s.err
+	}
+	s.pages = max(0, s.pages-1)
+	return s.Store.Range(ctx, req)
+}
+
+func (s *faultyStore) Txn(ctx context.Context, req kv.TxnRequest) (kv.TxnResponse, error) {
+	if s.err != nil {
+		return kv.TxnResponse{}, s.err
+	}
+	return s.Store.Txn(ctx, req)
+}
+
+func (s *faultyStore) Status(ctx context.Context) (kv.Status, error) {
+	status, err := s.Store.Status(ctx)
+	status.Ready, status.Waiting = s.waiting == "", s.waiting
+	return status, err
+}
+
+func load(t testing.TB, store kv.Store, keys int) {
+	for i := range keys {
+		put := kv.PutRequest{Key: fmt.Appendf(nil, "load/%04d", i), Value: []byte("v")}
+		if _, err := kv.Put(t.Context(), store, put); err != nil {
+			t.Fatal(err)
+		}
+	}
+}
