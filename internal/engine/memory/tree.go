@@ -12,7 +12,7 @@ import (
 
 // treeDegree keeps nodes small: a write after a copy duplicates every node
 // on its path.
-const treeDegree = 16
+const treeDegree = 8
 
 // pair is a key and its value. Neither is ever changed.
 type pair struct {
