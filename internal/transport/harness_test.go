@@ -24,6 +24,8 @@ type pipes struct {
 	// spoil and spoilFar, if set, wrap the dialer's end of each connection,
 	// and the other.
 	spoil, spoilFar func(net.Conn) net.Conn
+	// slow, if set, holds up whoever dials until it is closed.
+	slow chan struct{}
 }
 
 type pipeListener struct {
@@ -44,6 +46,9 @@ func (p *pipes) listen(address string) (net.Listener, error) {
 }
 
 func (p *pipes) dial(ctx context.Context, address string) (net.Conn, error) {
+	if p.slow != nil {
+		<-p.slow
+	}
 	p.mu.Lock()
 	l, spoil, spoilFar := p.listeners[address], p.spoil, p.spoilFar
 	p.mu.Unlock()
