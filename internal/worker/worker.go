@@ -250,3 +250,6 @@ func (w *Worker) Handover(now wire.Instant) bool {
 	}
 	return left
 }
+
+// Observed is the highest revision that is known to have been handed out.
+func (w *Worker) Observed() kv.Revision { return w.observed }

@@ -1,0 +1,173 @@
+package node
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"net"
+	"os"
+	"path/filepath"
+	"testing"
+	"time"
+
+	"github.com/miruvor/miruvor/internal/kv"
+)
+
+// testCluster is a cluster of real nodes on loopback, in one process.
+type testCluster struct {
+	t       *testing.T
+	configs []Config
+	nodes   []*Node
+}
+
+func newTestCluster(t *testing.T, size, shards int, durability Durability) *testCluster {
+	t.Helper()
+	c := &testCluster{t: t, nodes: make([]*Node, size)}
+	cl := Cluster{Shards: shards}
+	dir := t.TempDir()
+	for i := range size {
+		cl.Members = append(cl.Members, Member{Name: fmt.Sprintf("n%d", i+1), Peer: freeAddr(t)})
+	}
+	level := slog.LevelWarn
+	if os.Getenv("MIRUVOR_TEST_LOG") != "" {
+		level = slog.LevelDebug
+	}
+	for _, m := range cl.Members {
+		logger := slog.New(slog.NewTextHandler(os.Stderr, &slog.HandlerOptions{Level: level}))
+		c.configs = append(c.configs, Config{
+			Name: m.Name, Dir: filepath.Join(dir, m.Name), Listen: m.Peer, Cluster: cl,
+			Durability: durability, Logger: logger.With("node", m.Name),
+		})
+	}
+	for i := range size {
+		c.start(i)
+	}
+	t.Cleanup(func() {
+		for i := range c.nodes {
+			c.stop(i)
+		}
+	})
+	return c
+}
+
+func freeAddr(t *testing.T) string {
+	t.Helper()
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.Close()
+	return l.Addr().String()
+}
+
+func (c *testCluster) start(i int) {
+	c.t.Helper()
+	n, err := Start(c.configs[i])
+	if err != nil {
+		c.t.Fatal(err)
+	}
+	c.nodes[i] = n
+}
+
+func (c *testCluster) stop(i int) {
+	c.t.Helper()
+	if c.nodes[i] == nil {
+		return
+	}
+	if err := c.nodes[i].Stop(c.t.Context()); err != nil {
+		c.t.Errorf("stop %d: %v", i, err)
+	}
+	c.nodes[i] = nil
+}
+
+// awaitReady polls until a node serves. Polling is bounded, and its pause is
+// part of what is waited for.
+func (c *testCluster) awaitReady(i int) {
+	c.t.Helper()
+	ctx, cancel := context.WithTimeout(c.t.Context(), 20*time.Second)
+	defer cancel()
+	tick := time.NewTicker(10 * time.Millisecond)
+	defer tick.Stop()
+	for {
+		st, err := c.nodes[i].Status(ctx)
+		if err == nil && st.Ready {
+			return
+		}
+		select {
+		case <-ctx.Done():
+			c.t.Fatalf("node %d is not ready: %v, waiting for %s", i, err, st.Waiting)
+		case err := <-c.nodes[i].Failed():
+			c.t.Fatal(err)
+		case <-tick.C:
+		}
+	}
+}
+
+func (c *testCluster) put(i int, key, value string) kv.Revision {
+	c.t.Helper()
+	resp, err := kv.Put(c.t.Context(), c.nodes[i], kv.PutRequest{
+		Key: []byte(key), Value: []byte(value),
+	})
+	if err != nil {
+		c.t.Fatalf("put %q on node %d: %v", key, i, err)
+	}
+	return resp.Revision
+}
+
+func (c *testCluster) get(i int, key string) string {
+	c.t.Helper()
+	resp, err := c.nodes[i].Range(c.t.Context(), kv.RangeRequest{
+		Range: kv.PointRange([]byte(key)),
+	})
+	if err != nil {
+		c.t.Fatalf("get %q on node %d: %v", key, i, err)
+	}
+	if len(resp.KVs) == 0 {
+		return ""
+	}
+	return string(resp.KVs[0].Value)
+}
+
+func TestOneNodeIsReadyAtOnce(t *testing.T) {
+	begin := time.Now()
+	c := newTestCluster(t, 1, 1, DurabilitySync)
+	c.awaitReady(0)
+	if took := time.Since(begin); took > 5*time.Second {
+		t.Errorf("ready after %v", took)
+	}
+	first := c.put(0, "a", "1")
+	if second := c.put(0, "a", "2"); second != first+1 || first != kv.FirstRevision+1 {
+		t.Errorf("revisions %v, %v", first, second)
+	}
+	c.stop(0)
+	c.start(0)
+	c.awaitReady(0)
+	if got := c.get(0, "a"); got != "2" {
+		t.Errorf("after a restart a is %q", got)
+	}
+	if third := c.put(0, "a", "3"); third != first+2 {
+		t.Errorf("after a clean restart the revision is %v, want %v", third, first+2)
+	}
+}
+
+func TestThreeNodesServeOnEachOther(t *testing.T) {
+	c := newTestCluster(t, 3, 4, DurabilitySync)
+	for i := range 3 {
+		c.awaitReady(i)
+	}
+	last := kv.FirstRevision
+	for i := range 30 {
+		rev := c.put(i%3, fmt.Sprintf("%c%d", 'a'+i*37%64, i), fmt.Sprint(i))
+		if rev != last+1 {
+			t.Errorf("put %d has revision %v after %v", i, rev, last)
+		}
+		last = rev
+		if got := c.get((i+1)%3, fmt.Sprintf("%c%d", 'a'+i*37%64, i)); got != fmt.Sprint(i) {
+			t.Errorf("get %d on another node: %q", i, got)
+		}
+	}
+	resp, err := c.nodes[0].Range(t.Context(), kv.RangeRequest{})
+	if err != nil || len(resp.KVs) != 30 || resp.Revision != last {
+		t.Errorf("all: %d keys at %v, %v", len(resp.KVs), resp.Revision, err)
+	}
+}

@@ -1,0 +1,175 @@
+package node
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/miruvor/miruvor/internal/kv"
+	"github.com/miruvor/miruvor/internal/member"
+	"github.com/miruvor/miruvor/internal/replica"
+	"github.com/miruvor/miruvor/internal/wire"
+	"github.com/miruvor/miruvor/internal/worker"
+)
+
+var _ kv.Store = (*Node)(nil)
+
+// Range implements kv.Store.
+func (n *Node) Range(ctx context.Context, req kv.RangeRequest) (kv.RangeResponse, error) {
+	if err := n.cfg.Limits.CheckRange(&req); err != nil {
+		return kv.RangeResponse{}, err
+	}
+	r, err := n.do(ctx, req.Start, worker.Request{Range: &req})
+	if err != nil {
+		return kv.RangeResponse{}, err
+	}
+	return *r.Range, nil
+}
+
+// Txn implements kv.Store.
+func (n *Node) Txn(ctx context.Context, req kv.TxnRequest) (kv.TxnResponse, error) {
+	if err := n.cfg.Limits.CheckTxn(&req); err != nil {
+		return kv.TxnResponse{}, err
+	}
+	r, err := n.do(ctx, firstKey(&req), worker.Request{Txn: &req})
+	if err != nil {
+		return kv.TxnResponse{}, err
+	}
+	return *r.Txn, nil
+}
+
+// firstKey is a key of req, to choose the thread by.
+func firstKey(req *kv.TxnRequest) []byte {
+	if len(req.Compares) > 0 {
+		return req.Compares[0].Key
+	}
+	if len(req.Success) == 0 {
+		return nil
+	}
+	switch op := req.Success[0]; {
+	case op.Put != nil:
+		return op.Put.Key
+	case op.Range != nil:
+		return op.Range.Start
+	case op.Delete != nil:
+		return op.Delete.Start
+	}
+	return nil
+}
+
+// do has a request carried out by the thread that serves key here.
+func (n *Node) do(ctx context.Context, key []byte, req worker.Request) (worker.Reply, error) {
+	threads := n.threads.get()
+	if len(threads) == 0 {
+		return worker.Reply{}, fmt.Errorf("%w: %s", kv.ErrNotReady, n.waitingFor())
+	}
+	timeout := n.cfg.RequestTimeout
+	if deadline, ok := ctx.Deadline(); ok {
+		timeout = min(timeout, time.Until(deadline))
+	}
+	req.Deadline = readClock() + wire.Instant(timeout)
+	t := threads[worker.Place{Count: len(threads)}.Of(n.shards.Locate(key).ID)]
+	r, err := t.do(ctx, req)
+	switch {
+	case err == nil:
+		return r, r.Err
+	case errors.Is(err, kv.ErrStopped):
+		return r, err
+	case req.Txn != nil:
+		return r, fmt.Errorf("%w: %w", kv.ErrUncertain, err)
+	}
+	return r, fmt.Errorf("%w: %w", kv.ErrTimeout, err)
+}
+
+// Status implements kv.Store.
+func (n *Node) Status(ctx context.Context) (kv.Status, error) {
+	st := kv.Status{
+		Cluster: n.dir.desc.Cluster, Node: n.membership.self.ID, Name: n.cfg.Name,
+		Version: n.cfg.Version,
+	}
+	for _, t := range n.threads.get() {
+		ok := t.call(func(_ wire.Instant, w *worker.Worker) {
+			st.Shards = append(st.Shards, w.Status()...)
+			st.Revision = max(st.Revision, w.Observed())
+		})
+		if !ok {
+			return st, kv.ErrStopped
+		}
+	}
+	slices.SortFunc(st.Shards, func(a, b kv.ShardStatus) int { return int(a.ID) - int(b.ID) })
+	for _, s := range st.Shards {
+		st.Revision = max(st.Revision, s.Revision)
+	}
+	st.Nodes = n.nodeStatus()
+	st.Waiting = n.notReady(st.Shards)
+	st.Ready = st.Waiting == ""
+	return st, ctx.Err()
+}
+
+func (n *Node) nodeStatus() []kv.NodeStatus {
+	n.membership.mu.Lock()
+	defer n.membership.mu.Unlock()
+	var list []kv.NodeStatus
+	for _, node := range n.cfg.Cluster.nodes() {
+		st := kv.NodeStatus{ID: node.ID, Name: node.Name, Peer: node.Peer}
+		if node.ID == n.membership.self.ID {
+			st.Client, st.Connected = n.cfg.AdvertiseClient, true
+		} else {
+			var peer member.Peer = n.membership.member.Peers()[node.ID]
+			st.Client, st.Connected = peer.Node.Client, n.transport.Connected(node.ID)
+		}
+		list = append(list, st)
+	}
+	return list
+}
+
+// notReady says what the node waits for, "" if it serves.
+func (n *Node) notReady(shards []kv.ShardStatus) string {
+	if n.threads.get() == nil {
+		return n.waitingFor()
+	}
+	var leaderless []string
+	for _, s := range shards {
+		if s.Leader == 0 {
+			leaderless = append(leaderless, s.ID.String())
+		}
+	}
+	if len(leaderless) > 0 {
+		return "leaders of shards " + strings.Join(leaderless, ", ")
+	}
+	return ""
+}
+
+// waitingFor says what a node without a role waits for.
+func (n *Node) waitingFor() string {
+	n.membership.mu.Lock()
+	defer n.membership.mu.Unlock()
+	var names []string
+	for _, id := range n.membership.member.Waiting() {
+		for _, node := range n.cfg.Cluster.nodes() {
+			if node.ID == id {
+				names = append(names, node.Name)
+			}
+		}
+	}
+	if len(names) == 0 {
+		return "its replicas to open"
+	}
+	return "a first word from " + strings.Join(names, ", ") +
+		" (a new data directory needs it once)"
+}
+
+// workerConfig is what the index'th of count workers gets.
+func (n *Node) workerConfig(index, count int, id member.Identity) worker.Config {
+	timing := replica.DefaultTiming()
+	timing.RequestTimeout = n.cfg.RequestTimeout
+	return worker.Config{
+		Place: worker.Place{Index: index, Count: count}, Node: n.membership.self.ID,
+		Incarnation: id.ReplicaIncarnation(), Engine: n.engine, Log: n.raftlog, Map: n.shards,
+		Timing: timing, Bounds: replica.DefaultBounds(), ReadMode: n.cfg.ReadMode,
+		Restarted: n.membership.restarted, Logger: n.log,
+	}
+}

@@ -1,0 +1,195 @@
+package node
+
+import (
+	"context"
+	"sync"
+
+	"github.com/miruvor/miruvor/internal/kv"
+	"github.com/miruvor/miruvor/internal/raftlog"
+	"github.com/miruvor/miruvor/internal/replica"
+	"github.com/miruvor/miruvor/internal/wire"
+	"github.com/miruvor/miruvor/internal/worker"
+)
+
+// thread runs one worker on one goroutine.
+type thread struct {
+	node   *Node
+	index  int
+	worker *worker.Worker
+	inbox  inbox
+
+	mu      sync.Mutex
+	lastID  uint64
+	waiting map[uint64]chan worker.Reply
+}
+
+func newThread(n *Node, index int, w *worker.Worker) *thread {
+	t := &thread{node: n, index: index, worker: w, waiting: map[uint64]chan worker.Reply{}}
+	t.inbox.ready.L = &t.inbox.mu
+	return t
+}
+
+// run is the thread's life. The clock is read after the inbox is emptied: see
+// invariant 3 of package worker.
+func (t *thread) run() {
+	var events []event
+	more := false
+	for {
+		var ok bool
+		if events, ok = t.inbox.take(events, !more); !ok {
+			break
+		}
+		now := readClock()
+		for i := range events {
+			t.handle(now, &events[i])
+		}
+		var eff *worker.Effects
+		eff, more = t.worker.Pass(now)
+		t.carryOut(eff)
+	}
+	t.refuseAll()
+}
+
+func (t *thread) handle(now wire.Instant, e *event) {
+	switch {
+	case e.tick:
+		t.worker.Tick(now)
+	case e.request != nil:
+		t.worker.Submit(now, *e.request)
+	case e.run != nil:
+		e.run(now, t.worker)
+	}
+	for i := range e.messages {
+		t.worker.Receive(now, e.from, e.messages[i])
+	}
+	for _, r := range e.saved {
+		t.worker.Saved(now, r)
+	}
+}
+
+func (t *thread) carryOut(eff *worker.Effects) {
+	t.send(eff.Sends)
+	t.save(eff.Saves)
+	for i := range eff.Streams {
+		t.node.stream(t, eff.Streams[i])
+	}
+	t.reply(eff.Replies)
+	if eff.Observed > 0 {
+		t.node.observe(t, eff.Observed)
+	}
+}
+
+// send groups messages by node, in the order of the first for each.
+func (t *thread) send(sends []replica.Send) {
+	for len(sends) > 0 {
+		to := sends[0].To
+		var batch []wire.Message
+		rest := sends[:0]
+		for _, s := range sends {
+			if s.To == to {
+				batch = append(batch, s.Message)
+			} else {
+				rest = append(rest, s)
+			}
+		}
+		sends = rest
+		t.node.send(to, batch)
+	}
+}
+
+// save hands the log's writer what is to be saved: one job for all records up
+// to a snapshot, which has to be installed first.
+func (t *thread) save(saves []replica.Save) {
+	for len(saves) > 0 {
+		n := 1
+		for n < len(saves) && saves[n].Install == nil {
+			n++
+		}
+		job := raftlog.Job{}
+		saved := make([]*replica.Replica, n)
+		for i, s := range saves[:n] {
+			job.Records = append(job.Records, s.Record)
+			saved[i] = s.Replica
+		}
+		if install := saves[0].Install; install != nil {
+			job.Before = install.Commit
+		}
+		job.Done = func() { t.inbox.put(event{saved: saved}) }
+		if err := t.node.writer.Submit(job); err != nil {
+			return // the node is stopping, or the writer has told why it failed
+		}
+		saves = saves[n:]
+	}
+}
+
+// reply wakes the callers.
+func (t *thread) reply(replies []worker.Reply) {
+	if len(replies) == 0 {
+		return
+	}
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	for _, r := range replies {
+		if ch, ok := t.waiting[r.ID]; ok {
+			delete(t.waiting, r.ID)
+			ch <- r
+		}
+	}
+}
+
+// refuseAll wakes everybody when the thread ends.
+func (t *thread) refuseAll() {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	for id, ch := range t.waiting {
+		delete(t.waiting, id)
+		ch <- worker.Reply{Err: kv.ErrUncertain}
+	}
+}
+
+// do has the worker carry a request out and waits for the reply. A caller
+// that goes away leaves the request behind; its reply is dropped.
+func (t *thread) do(ctx context.Context, req worker.Request) (worker.Reply, error) {
+	ch := make(chan worker.Reply, 1)
+	t.mu.Lock()
+	t.lastID++
+	req.ID = t.lastID
+	t.waiting[req.ID] = ch
+	t.mu.Unlock()
+	if !t.inbox.put(event{request: &req}) {
+		t.forget(req.ID)
+		return worker.Reply{}, kv.ErrStopped
+	}
+	select {
+	case r := <-ch:
+		return r, nil
+	case <-ctx.Done():
+		t.forget(req.ID)
+		return worker.Reply{}, context.Cause(ctx)
+	}
+}
+
+func (t *thread) forget(id uint64) {
+	t.mu.Lock()
+	delete(t.waiting, id)
+	t.mu.Unlock()
+}
+
+// call runs f on the thread and waits for it. It reports false if the thread
+// has ended.
+func (t *thread) call(f func(now wire.Instant, w *worker.Worker)) bool {
+	done := make(chan struct{})
+	ok := t.inbox.put(event{run: func(now wire.Instant, w *worker.Worker) {
+		f(now, w)
+		close(done)
+	}})
+	if !ok {
+		return false
+	}
+	select {
+	case <-done:
+		return true
+	case <-t.node.stopped:
+		return false
+	}
+}
