@@ -102,11 +102,20 @@ func (f *files) rotate(batchBytes int64) error {
 	if err := f.begin(h, batchBytes); err != nil {
 		return err
 	}
-	marker := batchHeader{seq: f.nextSeq, synced: uint32(old.end), bodySum: markContinues}
-	if err := old.writeMarker(marker); err != nil {
+	if err := f.markContinues(old); err != nil {
 		return err
 	}
 	return f.retire(h.floor)
+}
+
+// markContinues notes at the end of a segment that the next one exists, before
+// that holds anything: so its loss would be noticed.
+func (f *files) markContinues(s *segment) error {
+	h := batchHeader{seq: f.nextSeq, synced: uint32(s.end), bodySum: markContinues}
+	if err := s.writeMarker(h); err != nil {
+		return err
+	}
+	return f.timedSync(s.file)
 }
 
 // begin makes a segment and puts it at the end. The file gets its name only

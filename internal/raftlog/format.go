@@ -63,13 +63,10 @@ func (h segmentHeader) encode(b *[segmentHeaderBytes]byte) {
 	le.PutUint32(b[60:], crc32.Checksum(b[:60], castagnoli))
 }
 
-// decodeSegmentHeader checks b, the start of the file of segment id. It
+// decodeSegmentHeader checks b, segmentHeaderBytes from the file of segment id. It
 // returns ErrNewerVersion, or an error that says what is wrong.
 func decodeSegmentHeader(b []byte, id uint64) (segmentHeader, error) {
 	le := binary.LittleEndian
-	if len(b) < segmentHeaderBytes {
-		return segmentHeader{}, errors.New("segment header is cut short")
-	}
 	if string(b[:8]) != fileMagic {
 		return segmentHeader{}, errors.New("not a log segment")
 	}

@@ -144,7 +144,10 @@ func (s *segment) readHeader(id uint64) error {
 		return fmt.Errorf("stat raft log %s: %w", s.path, err)
 	}
 	s.filled = info.Size()
-	b, err := s.readAt(0, min(s.filled, segmentHeaderBytes))
+	if s.filled < segmentHeaderBytes {
+		return corrupt(s.path, s.filled, "segment header is cut short")
+	}
+	b, err := s.readAt(0, segmentHeaderBytes)
 	if err != nil {
 		return err
 	}
