@@ -132,5 +132,6 @@ func preconditionFailed(w http.ResponseWriter, current *kv.KeyValue) error {
 		return problemError{kvjson.PreconditionFailed.New("there is no such key")}
 	}
 	describeKey(w.Header(), current)
-	return problemError{kvjson.PreconditionFailed.New("the key's tag is " + etag(current.ModRevision))}
+	detail := "the key's tag is " + etag(current.ModRevision)
+	return problemError{kvjson.PreconditionFailed.New(detail)}
 }

@@ -4,7 +4,6 @@ import (
 	"fmt"
 	"net/http"
 	"strconv"
-	"strings"
 
 	"github.com/miruvor/miruvor/internal/kv"
 	"github.com/miruvor/miruvor/internal/kvjson"
@@ -207,5 +206,5 @@ func keyNotFound(key []byte) error {
 	if len(key) > shown {
 		return fmt.Errorf("%w: %q… (%d bytes)", kv.ErrKeyNotFound, key[:shown], len(key))
 	}
-	return fmt.Errorf("%w: %s", kv.ErrKeyNotFound, strings.ToValidUTF8(strconv.Quote(string(key)), ""))
+	return fmt.Errorf("%w: %q", kv.ErrKeyNotFound, key)
 }

@@ -66,14 +66,11 @@ func NewRange(key, prefix, start, end []byte) (kv.Range, error) {
 // keysOf names r.
 func keysOf(r kv.Range) Keys {
 	var k Keys
-	if isPoint(r) {
+	if IsPoint(r) {
 		k.Key, k.KeyBase64 = encode(r.Start)
 		return k
 	}
-	if r.End != nil && len(r.End) == 0 {
-		// An end below every key, where JSON's empty end means none.
-		r = kv.Range{Start: []byte{1}, End: []byte{1}}
-	}
+	r = Bounds(r)
 	k.Start, k.StartBase64 = encode(r.Start)
 	if r.End != nil {
 		k.End, k.EndBase64 = encode(r.End)
@@ -81,8 +78,17 @@ func keysOf(r kv.Range) Keys {
 	return k
 }
 
-// isPoint tells whether r is the range of one key.
-func isPoint(r kv.Range) bool {
+// Bounds is r, or where r has an end that is empty and so holds no keys, a
+// range without keys whose end is not: an empty one means none in JSON.
+func Bounds(r kv.Range) kv.Range {
+	if r.End != nil && len(r.End) == 0 {
+		return kv.Range{Start: []byte{1}, End: []byte{1}}
+	}
+	return r
+}
+
+// IsPoint tells whether r is the range of one key.
+func IsPoint(r kv.Range) bool {
 	n := len(r.Start)
 	return n > 0 && len(r.End) == n+1 && r.End[n] == 0 && bytes.Equal(r.End[:n], r.Start)
 }

@@ -38,15 +38,21 @@ func (j *Status) Decode() (kv.Status, error) {
 	s := j.Status
 	s.Shards = nil
 	for i := range j.Shards {
-		shard := j.Shards[i].ShardStatus
-		var err error
-		if shard.Start, err = decode("start", j.Shards[i].Start, j.Shards[i].StartBase64); err != nil {
-			return s, err
-		}
-		if shard.End, err = decode("end", j.Shards[i].End, j.Shards[i].EndBase64); err != nil {
+		shard, err := j.Shards[i].decode()
+		if err != nil {
 			return s, err
 		}
 		s.Shards = append(s.Shards, shard)
 	}
 	return s, nil
+}
+
+func (j *Shard) decode() (kv.ShardStatus, error) {
+	shard := j.ShardStatus
+	var err error
+	if shard.Start, err = decode("start", j.Start, j.StartBase64); err != nil {
+		return shard, err
+	}
+	shard.End, err = decode("end", j.End, j.EndBase64)
+	return shard, err
 }

@@ -175,13 +175,16 @@ func endedContext(c *testCase) {
 func ownedAnswers(c *testCase) {
 	k, value := key("mine"), []byte("value")
 	c.mustWrite(putOf(k, value))
+	copy(k, "XXXXX")
 	copy(value, "XXXXX")
-	read := func() kv.KeyValue {
-		return c.mustRange(kv.RangeRequest{Range: kv.PointRange(key("mine"))}).KVs[0]
-	}
+	asked := kv.PointRange(key("mine"))
+	read := func() kv.KeyValue { return c.mustRange(kv.RangeRequest{Range: asked}).KVs[0] }
 	first := read()
 	copy(first.Value, "YYYYY")
 	copy(first.Key, "YYYYY")
+	if !bytes.Equal(asked.Start, key("mine")) {
+		c.Fatalf("the answer's key is the request's: it became %q", asked.Start)
+	}
 	if second := read(); string(second.Value) != "value" || !bytes.Equal(second.Key, key("mine")) {
 		c.Fatalf("the stored pair became %q = %q", second.Key, second.Value)
 	}
