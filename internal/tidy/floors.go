@@ -31,6 +31,7 @@ var floors = map[string]int{
 	"internal/node":       5, // one process
 	"internal/httpapi":    6, // HTTP over kv.Store
 	"internal/httpclient": 6, // kv.Store over HTTP
+	"internal/bench":      6, // load over HTTP
 	"internal/cli":        7, // commands and wiring
 	"sim":                 8, // whole clusters in virtual time
 	".":                   8, // main
