@@ -48,8 +48,8 @@ func BenchmarkEvaluatePut(b *testing.B) {
 		b.Run(c.name, func(b *testing.B) {
 			o := NewOverlay()
 			for i := range 500 {
-				writes := []Write{{Key: benchKey(i * 11), Create: Provisional(uint64(i + 1)), Version: 1}}
-				o.Add(uint64(i+1), Provisional(uint64(i+1)), writes)
+				own := Provisional(uint64(i + 1))
+				o.Add(uint64(i+1), own, []Write{{Key: benchKey(i * 11), Create: own, Version: 1}})
 			}
 			req := putOf(benchKey(c.key))
 			v := View{Reader: e, Overlay: o, Current: rev}
@@ -132,8 +132,8 @@ func BenchmarkRange(b *testing.B) {
 func BenchmarkLastOverlap(b *testing.B) {
 	o := NewOverlay()
 	for i := range 1000 {
-		writes := []Write{{Key: benchKey(i), Create: Provisional(uint64(i + 1)), Version: 1}}
-		o.Add(uint64(i+1), Provisional(uint64(i+1)), writes)
+		own := Provisional(uint64(i + 1))
+		o.Add(uint64(i+1), own, []Write{{Key: benchKey(i), Create: own, Version: 1}})
 	}
 	for _, c := range []struct {
 		name string

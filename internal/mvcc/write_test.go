@@ -6,6 +6,7 @@ import (
 	"reflect"
 	"testing"
 
+	"github.com/miruvor/miruvor/internal/engine"
 	"github.com/miruvor/miruvor/internal/engine/memory"
 	"github.com/miruvor/miruvor/internal/kv"
 )
@@ -112,6 +113,92 @@ func TestEvaluateAtARevisionDoesNotWrite(t *testing.T) {
 	_, err := Evaluate(v, putOf([]byte("a")), 0)
 	if !errors.Is(err, kv.ErrInvalid) {
 		t.Fatal(err)
+	}
+}
+
+// TestResolve resolves an evaluation that no overlay knows of.
+func TestResolve(t *testing.T) {
+	eval, err := Evaluate(View{Reader: memory.New(), Current: 1}, putOf([]byte("a")), Provisional(7))
+	if err != nil {
+		t.Fatal(err)
+	}
+	known := false
+	number := func(seq uint64) (kv.Revision, bool) {
+		if seq != 7 {
+			t.Errorf("asked for the number of %d", seq)
+		}
+		return 9, known
+	}
+	eval.Resolve(number)
+	if got := eval.Writes[0].Create; got != Provisional(7) {
+		t.Errorf("created at %d, which nobody said", int64(got))
+	}
+	known = true
+	eval.Resolve(number)
+	if got := eval.Writes[0].Create; got != 9 {
+		t.Errorf("created at %d, want 9", int64(got))
+	}
+	eval.Resolve(func(uint64) (kv.Revision, bool) {
+		t.Error("asked again")
+		return 0, false
+	})
+}
+
+// steps counts how far its iterators go.
+type steps struct {
+	engine.Reader
+	taken int
+}
+
+type countedIterator struct {
+	engine.Iterator
+	reader *steps
+}
+
+func (s *steps) NewIter(lower, upper []byte) (engine.Iterator, error) {
+	it, err := s.Reader.NewIter(lower, upper)
+	return countedIterator{it, s}, err
+}
+
+func (c countedIterator) Next() bool {
+	c.reader.taken++
+	return c.Iterator.Next()
+}
+
+func (c countedIterator) SeekGE(key []byte) bool {
+	c.reader.taken++
+	return c.Iterator.SeekGE(key)
+}
+
+// TestReadsGoNoFurtherThanTheyNeed: neither past a limit, nor through the
+// versions of a key one by one.
+func TestReadsGoNoFurtherThanTheyNeed(t *testing.T) {
+	e := memory.New()
+	b := e.NewBatch()
+	for rev := kv.Revision(2); rev < 1000; rev++ {
+		w := Write{Key: []byte{'a' + byte(rev%4)}, Create: 2, Version: 1}
+		if err := Apply(b, testShard, rev, []Write{w}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := b.Commit(); err != nil {
+		t.Fatal(err)
+	}
+	for _, c := range []struct {
+		at    kv.Revision
+		limit int
+		max   int
+	}{{1000, 1, 12}, {1000, 0, 30}, {500, 1, 20}, {500, 0, 50}} {
+		r := &steps{Reader: e}
+		v := View{Reader: r, At: c.at, Current: 1000}
+		resp, err := v.Range(kv.RangeRequest{Limit: c.limit})
+		if err != nil || len(resp.KVs) != 4 && c.limit == 0 {
+			t.Fatal(resp, err)
+		}
+		if r.taken > c.max {
+			t.Errorf("at %v with limit %d: %d steps, at most %d are needed",
+				c.at, c.limit, r.taken, c.max)
+		}
 	}
 }
 
