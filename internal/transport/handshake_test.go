@@ -3,6 +3,7 @@ package transport
 import (
 	"encoding/binary"
 	"errors"
+	"fmt"
 	"io"
 	"net"
 	"strings"
@@ -45,15 +46,23 @@ func TestRefusals(t *testing.T) {
 			"incarnation 0000000000000042 is not the one of before",
 		},
 	} {
-		t.Run(name, func(t *testing.T) { synctest.Test(t, func(t *testing.T) { mustRefuse(t, c.spoil, c.why) }) })
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				check := refused(t, c.spoil, c.why)
+				time.Sleep(time.Minute)
+				check()
+			})
+		})
 	}
 }
 
-func mustRefuse(t *testing.T, spoil func(*Options), why string) {
+// refused starts two nodes of which the second is made to be refused, and
+// returns a check that it was.
+func refused(t *testing.T, spoil func(*Options), why string) (check func()) {
 	network, hereLog, thereLog := newPipes(), &logLines{}, &logLines{}
 	here := options(network, 1, &recorder{hello: func(n wire.Node) error {
 		if n.Incarnation == 66 {
-			return errors.New("incarnation " + n.Incarnation.String() + " is not the one of before")
+			return fmt.Errorf("incarnation %s is not the one of before", n.Incarnation)
 		}
 		return nil
 	}})
@@ -64,17 +73,16 @@ func mustRefuse(t *testing.T, spoil func(*Options), why string) {
 	there.Logger, there.Peers = thereLog.logger(), []wire.Node{node(1)}
 	spoil(&there)
 	b := start(t, there)
-	time.Sleep(time.Minute)
-	if b.Connected(there.Peers[0].ID) {
-		t.Error("connected")
-	}
-	for _, log := range []*logLines{hereLog, thereLog} {
-		if n := strings.Count(log.text(), why); n != 1 {
-			t.Errorf("the reason is logged %d times: %s", n, log.text())
+	return func() {
+		t.Helper()
+		for _, log := range []*logLines{hereLog, thereLog} {
+			if n := strings.Count(log.text(), why); n != 1 {
+				t.Errorf("the reason is logged %d times: %s", n, log.text())
+			}
 		}
-	}
-	if p := problem(b, there.Peers[0].ID); !strings.Contains(p, why) {
-		t.Errorf("problem is %q", p)
+		if dialled := b.Peers()[0]; dialled.Connected || !strings.Contains(dialled.Problem, why) {
+			t.Errorf("peer is %+v", dialled)
+		}
 	}
 }
 
@@ -149,7 +157,9 @@ func TestOtherProtocolsAreRefused(t *testing.T) {
 		"short hello":   {newFrame(frameHello, "MRVR\x01"), "not the protocol"},
 		"bad hello":     {newFrame(frameHello, "MRVR\x01\x00\x01\x00?"), "malformed"},
 		"messages":      {newFrame(frameMessages, "\x00\x00\x00\x00"), "not the protocol"},
-		"large hello":   {newFrame(frameHello, make([]byte, helloBytesMax+1)), "over the limit of 4096"},
+		"large hello": {
+			newFrame(frameHello, make([]byte, helloBytesMax+1)), "over the limit of 4096",
+		},
 	} {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
@@ -158,7 +168,8 @@ func TestOtherProtocolsAreRefused(t *testing.T) {
 				o.Logger = log.logger()
 				start(t, o)
 				for range 3 {
-					if answer := speak(t, network, c.says); !strings.Contains(string(answer), c.why) {
+					answer := string(speak(t, network, c.says))
+					if !strings.Contains(answer, c.why) {
 						t.Errorf("answer is %q", answer)
 					}
 				}

@@ -9,6 +9,7 @@ import (
 	"iter"
 	"log/slog"
 	"net"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -103,7 +104,7 @@ func (l *pipeListener) Addr() net.Addr { return &net.UnixAddr{Name: l.address, N
 type recorder struct {
 	hello    func(wire.Node) error
 	receive  func(kv.NodeID, []wire.Message)
-	snapshot func(kv.NodeID, wire.SnapshotHeader, iter.Seq2[Pair, error]) error
+	snapshot func(kv.NodeID, wire.SnapshotHeader, stream) error
 
 	mu          sync.Mutex
 	got         []wire.Message
@@ -142,14 +143,19 @@ func (r *recorder) Unreachable(kv.NodeID) {
 }
 
 func (r *recorder) Snapshot(
-	from kv.NodeID, h wire.SnapshotHeader, pairs iter.Seq2[Pair, error],
+	from kv.NodeID, h wire.SnapshotHeader, pairs stream,
 ) error {
 	return r.snapshot(from, h, pairs)
 }
 
-func (r *recorder) gotIDs() []uint64     { return r.ids(&r.got) }
-func (r *recorder) lostIDs() []uint64    { return r.ids(&r.lost) }
-func (r *recorder) unreachableTold() int { r.mu.Lock(); defer r.mu.Unlock(); return r.unreachable }
+func (r *recorder) gotIDs() []uint64  { return r.ids(&r.got) }
+func (r *recorder) lostIDs() []uint64 { return r.ids(&r.lost) }
+
+func (r *recorder) unreachableTold() int {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.unreachable
+}
 
 func (r *recorder) ids(msgs *[]wire.Message) []uint64 {
 	r.mu.Lock()
@@ -297,6 +303,18 @@ func cutOff(c net.Conn, _ []byte) (int, error) {
 	return 0, io.ErrClosedPipe
 }
 
-const plenty = 1 << 40
+const (
+	plenty = 1 << 40
+	second = time.Second
+)
 
-var second = time.Second
+// stream is what a snapshot's pairs come as.
+type stream = iter.Seq2[Pair, error]
+
+// mustFail checks that an error says why.
+func mustFail(t *testing.T, err error, why string) {
+	t.Helper()
+	if err == nil || !strings.Contains(err.Error(), why) {
+		t.Errorf("error is %v, not %q", err, why)
+	}
+}

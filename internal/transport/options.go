@@ -149,7 +149,8 @@ func (o *Options) validate() error {
 	case min(t.Idle, t.Handshake, t.RetryMin) <= 0 || t.RetryMax < t.RetryMin:
 		return kv.Invalid("transport timing %+v must be positive and in order", t)
 	case t.Dead < 3*t.Idle:
-		return kv.Invalid("dead time %v must be at least three times the idle time %v", t.Dead, t.Idle)
+		return kv.Invalid("dead time %v must be at least three times the idle time %v",
+			t.Dead, t.Idle)
 	}
 	return nil
 }

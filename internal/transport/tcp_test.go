@@ -1,7 +1,6 @@
 package transport
 
 import (
-	"iter"
 	"runtime"
 	"slices"
 	"strings"
@@ -68,7 +67,8 @@ func TestOverTCP(t *testing.T) {
 		}
 	}
 	// Those that a canceled context woke may still be on their way out.
-	for deadline := time.Now().Add(10 * time.Second); runtime.NumGoroutine() > before; runtime.Gosched() {
+	deadline := time.Now().Add(10 * time.Second)
+	for ; runtime.NumGoroutine() > before; runtime.Gosched() {
 		if time.Now().After(deadline) {
 			stacks := make([]byte, 1<<16)
 			t.Fatalf("left behind:\n%s", stacks[:runtime.Stack(stacks, true)])
@@ -142,7 +142,7 @@ func cpuTime() time.Duration {
 func BenchmarkSendSnapshot(b *testing.B) {
 	there := &recorder{}
 	pair := Pair{Key: make([]byte, 30), Value: make([]byte, 200)}
-	there.snapshot = func(_ kv.NodeID, _ wire.SnapshotHeader, p iter.Seq2[Pair, error]) error {
+	there.snapshot = func(_ kv.NodeID, _ wire.SnapshotHeader, p stream) error {
 		for _, err := range p {
 			if err != nil {
 				return err

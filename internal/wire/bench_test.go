@@ -66,7 +66,8 @@ func BenchmarkMsgApp(b *testing.B) {
 
 func BenchmarkPutRequest(b *testing.B) {
 	put := kv.PutRequest{Key: make([]byte, 24), Value: make([]byte, 100)}
-	m := Message{Request: &Request{ID: 1 << 57, Shard: 3, Txn: &kv.TxnRequest{Success: []kv.Op{{Put: &put}}}}}
+	txn := &kv.TxnRequest{Success: []kv.Op{{Put: &put}}}
+	m := Message{Request: &Request{ID: 1 << 57, Shard: 3, Txn: txn}}
 	encoded := AppendMessage(nil, &m)
 	b.Run("encode", func(b *testing.B) {
 		b.ReportAllocs()

@@ -111,14 +111,14 @@ func nestedTxn(depth int) *kv.TxnRequest {
 }
 
 func TestTxnDepthIsBounded(t *testing.T) {
-	ok := Message{Request: &Request{Txn: nestedTxn(TxnDepthMax)}}
+	ok := Message{Request: &Request{Txn: nestedTxn(kv.TxnDepthMax)}}
 	mustRoundTrip(t, &ok)
-	deep := Message{Request: &Request{Txn: nestedTxn(TxnDepthMax + 1)}}
+	deep := Message{Request: &Request{Txn: nestedTxn(kv.TxnDepthMax + 1)}}
 	if _, _, err := DecodeMessage(AppendMessage(nil, &deep)); !errors.Is(err, ErrMalformed) {
-		t.Errorf("depth %d: %v", TxnDepthMax+1, err)
+		t.Errorf("depth %d: %v", kv.TxnDepthMax+1, err)
 	}
 	// Depth is about nesting, not about how many there are.
-	wide := make([]kv.Op, 3*TxnDepthMax)
+	wide := make([]kv.Op, 3*kv.TxnDepthMax)
 	for i := range wide {
 		wide[i].Txn = nestedTxn(2)
 	}
@@ -167,19 +167,21 @@ func TestUnknownFieldsAreSkipped(t *testing.T) {
 }
 
 func TestMalformedMessages(t *testing.T) {
+	overlong := bytes.Repeat([]byte{0x80}, 11)
 	deep := append([]byte{messageRequest}, bytes.Repeat([]byte{63<<2 | kindStruct}, 40)...)
-	raft := AppendMessage(nil, &Message{Raft: &Raft{Msg: &raftpb.Message{Type: raftpb.MsgApp.Enum()}}})
+	raft := []byte{messageRaft, raftMsg, msgType, byte(raftpb.MsgApp), tagEnd, tagEnd}
 	for name, data := range map[string][]byte{
 		"empty":                  {},
 		"nothing set":            {tagEnd},
-		"two kinds":              append(raft[:len(raft)-1:len(raft)-1], messageRequest, tagEnd, tagEnd),
+		"two kinds":              append(raft, messageRequest, tagEnd, tagEnd),
 		"raft without a message": {messageRaft, tagEnd, tagEnd},
 		"unknown kind":           {9<<2 | kindStruct, tagEnd, tagEnd},
 		"two requests": {
 			messageRequest, requestOracle, tagEnd, requestTxn, tagEnd, tagEnd, tagEnd,
 		},
 		"operation of no kind": {
-			messageRequest, requestTxn, txnSuccess, 1, 9<<2 | kindUint, 1, tagEnd, tagEnd, tagEnd, tagEnd,
+			messageRequest, requestTxn, txnSuccess, 1, 9<<2 | kindUint, 1,
+			tagEnd, tagEnd, tagEnd, tagEnd,
 		},
 		"empty list": {
 			messageRequest, requestTxn, txnSuccess, 0, tagEnd, tagEnd, tagEnd,
@@ -188,16 +190,18 @@ func TestMalformedMessages(t *testing.T) {
 			messageRequest, requestShard, 0xff, 0xff, 0xff, 0xff, 0x7f, tagEnd, tagEnd,
 		},
 		"boolean 2": {
-			messageRequest, requestRange, rangeAtRequest, rangeReverse, 2, tagEnd, tagEnd, tagEnd, tagEnd,
+			messageRequest, requestRange, rangeAtRequest, rangeReverse, 2,
+			tagEnd, tagEnd, tagEnd, tagEnd,
 		},
 		"target of no kind": {
-			messageRequest, requestTxn, txnCompares, 1, compareTarget, 5, tagEnd, tagEnd, tagEnd, tagEnd,
+			messageRequest, requestTxn, txnCompares, 1, compareTarget, 5,
+			tagEnd, tagEnd, tagEnd, tagEnd,
 		},
 		"entry without an index": {
 			messageRaft, raftMsg, msgType, 3, msgEntries, 1, entryTerm, 1, entryData, 0,
 			tagEnd, tagEnd, tagEnd, tagEnd,
 		},
-		"overlong varint":    append([]byte{messageRequest, requestID}, bytes.Repeat([]byte{0x80}, 11)...),
+		"overlong varint":    append([]byte{messageRequest, requestID}, overlong...),
 		"unknown nests deep": append(deep, bytes.Repeat([]byte{tagEnd}, 42)...),
 	} {
 		if m, _, err := DecodeMessage(data); !errors.Is(err, ErrMalformed) {

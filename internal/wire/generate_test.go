@@ -24,6 +24,9 @@ var travelling = []raftpb.MessageType{
 	raftpb.MsgTimeoutNow, raftpb.MsgReadIndex, raftpb.MsgReadIndexResp,
 }
 
+// depthMax keeps generated transactions small.
+const depthMax = 8
+
 func newGenerator(seed uint64, full bool) *generator {
 	return &generator{Rand: rand.New(rand.NewPCG(seed, 7)), full: full}
 }
@@ -55,8 +58,8 @@ func (g *generator) union(v reflect.Value, depth int) {
 		g.value(v.Field(i), depth)
 	}
 	chosen := first + g.IntN(v.NumField()-first)
-	if v.Field(chosen).Type() == reflect.TypeFor[*kv.TxnRequest]() && depth >= TxnDepthMax ||
-		v.Field(chosen).Type() == reflect.TypeFor[*kv.TxnResponse]() && depth >= TxnDepthMax {
+	if v.Field(chosen).Type() == reflect.TypeFor[*kv.TxnRequest]() && depth >= depthMax ||
+		v.Field(chosen).Type() == reflect.TypeFor[*kv.TxnResponse]() && depth >= depthMax {
 		chosen = first
 	}
 	v.Field(chosen).Set(reflect.New(v.Field(chosen).Type().Elem()))
@@ -79,8 +82,8 @@ func (g *generator) value(v reflect.Value, depth int) {
 			g.value(v.Elem(), depth)
 		}
 	case reflect.Struct:
-		for i := range v.NumField() {
-			g.value(v.Field(i), depth)
+		for _, field := range v.Fields() {
+			g.value(field, depth)
 		}
 	case reflect.Slice:
 		g.slice(v, depth)
@@ -189,7 +192,9 @@ func (g *generator) proto(m protoreflect.Message) {
 	}
 }
 
-func (g *generator) protoValue(f protoreflect.FieldDescriptor, v protoreflect.Value) protoreflect.Value {
+func (g *generator) protoValue(
+	f protoreflect.FieldDescriptor, v protoreflect.Value,
+) protoreflect.Value {
 	switch f.Kind() {
 	case protoreflect.MessageKind:
 		g.proto(v.Message())

@@ -150,7 +150,7 @@ func appendTxnResponse(buf []byte, t *kv.TxnResponse) []byte {
 
 func (r *reader) txnResponse() *kv.TxnResponse {
 	r.depth++
-	r.require(r.depth <= TxnDepthMax)
+	r.require(r.depth <= kv.TxnDepthMax)
 	out := new(kv.TxnResponse)
 	for tag := r.tag(); tag != tagEnd; tag = r.tag() {
 		switch tag {

@@ -2,10 +2,6 @@ package wire
 
 import "github.com/miruvor/miruvor/internal/kv"
 
-// TxnDepthMax is how deep transactions may nest: 1 is one without another
-// inside. Decoders refuse deeper ones, so whoever takes requests in has to.
-const TxnDepthMax = 8
-
 const (
 	txnCompares = 1<<2 | kindList
 	txnSuccess  = 2<<2 | kindList
@@ -69,7 +65,7 @@ func appendTxn(buf []byte, t *kv.TxnRequest) []byte {
 
 func (r *reader) txn() *kv.TxnRequest {
 	r.depth++
-	r.require(r.depth <= TxnDepthMax)
+	r.require(r.depth <= kv.TxnDepthMax)
 	out := new(kv.TxnRequest)
 	for tag := r.tag(); tag != tagEnd; tag = r.tag() {
 		switch tag {
