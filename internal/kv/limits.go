@@ -2,6 +2,10 @@ package kv
 
 import "fmt"
 
+// TxnDepthMax is how deep transactions may nest: 1 is one without another
+// inside.
+const TxnDepthMax = 128
+
 // Limits bound what one request may hold. The zero Limits refuse everything;
 // begin with DefaultLimits.
 type Limits struct {
@@ -41,7 +45,7 @@ func (l Limits) CheckRange(req *RangeRequest) error {
 // and as in etcd ErrKeyNotFound for an operation without a request. Both
 // branches are looked at, at every depth.
 func (l Limits) CheckTxn(req *TxnRequest) error {
-	if err := l.checkTxn(req, l.OpsMax); err != nil {
+	if err := l.checkTxn(req, l.OpsMax, 1); err != nil {
 		return err
 	}
 	if size := req.Size(); size > l.RequestBytesMax {
@@ -82,7 +86,10 @@ func opsSize(ops []Op) int {
 	return size
 }
 
-func (l Limits) checkTxn(req *TxnRequest, opsMax int) error {
+func (l Limits) checkTxn(req *TxnRequest, opsMax, depth int) error {
+	if depth > TxnDepthMax {
+		return Invalid("transactions are nested deeper than %d", TxnDepthMax)
+	}
 	ops := max(len(req.Compares), len(req.Success), len(req.Failure))
 	if ops > opsMax {
 		return fmt.Errorf("%w: %d, the most is %d with %d at this depth",
@@ -95,7 +102,7 @@ func (l Limits) checkTxn(req *TxnRequest, opsMax int) error {
 	}
 	for _, branch := range [...][]Op{req.Success, req.Failure} {
 		for _, op := range branch {
-			if err := l.checkOp(op, opsMax-ops); err != nil {
+			if err := l.checkOp(op, opsMax-ops, depth); err != nil {
 				return err
 			}
 		}
@@ -115,7 +122,7 @@ func (l Limits) checkCompare(c *Compare) error {
 	return l.checkKey("compare key", c.Key)
 }
 
-func (l Limits) checkOp(op Op, opsMax int) error {
+func (l Limits) checkOp(op Op, opsMax, depth int) error {
 	set := 0
 	for _, isSet := range [...]bool{
 		op.Range != nil, op.Put != nil, op.Delete != nil, op.Txn != nil,
@@ -136,7 +143,7 @@ func (l Limits) checkOp(op Op, opsMax int) error {
 	case op.Delete != nil:
 		return l.checkBounds(op.Delete.Range)
 	}
-	return l.checkTxn(op.Txn, opsMax)
+	return l.checkTxn(op.Txn, opsMax, depth+1)
 }
 
 func (l Limits) checkPut(put *PutRequest) error {

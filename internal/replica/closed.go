@@ -56,3 +56,6 @@ func (r *Replica) Observe(now wire.Instant, last kv.Revision) {
 	}
 	r.closed.applied(last)
 }
+
+// Closed is the closed revision: this replica holds every write at or below it.
+func (r *Replica) Closed() kv.Revision { return r.closed.upTo }

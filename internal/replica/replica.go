@@ -115,7 +115,8 @@ func Create(cfg Config, desc placement.Descriptor) (*Replica, error) {
 func newReplica(cfg Config, id kv.ReplicaID, st state) *Replica {
 	return &Replica{
 		cfg: cfg, id: id, state: st,
-		log:   cfg.Logger.With("shard", cfg.Shard, "replica", uint64(id)),
+		log: cfg.Logger.With(
+			"shard", cfg.Shard, "replica", uint64(id)),
 		queue: queue{overlay: mvcc.NewOverlay()},
 	}
 }
