@@ -1,0 +1,164 @@
+package sim
+
+import (
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/miruvor/miruvor/internal/kv"
+	"github.com/miruvor/miruvor/internal/wire"
+	"github.com/miruvor/miruvor/internal/worker"
+)
+
+// client does one operation after the other, each at its own node or now and
+// then at another. It never repeats one: what failed is simply over.
+type client struct {
+	c    *cluster
+	id   int
+	node kv.NodeID
+	// restless clients change their node all the time.
+	restless bool
+	// known is what the client last saw of a key, to compare with.
+	known map[string]kv.KeyValue
+	// revision is the highest that the client saw.
+	revision kv.Revision
+}
+
+func newClient(c *cluster, id int) *client {
+	return &client{
+		c: c, id: id, node: c.order[id%len(c.order)], restless: id%3 == 2,
+		known: map[string]kv.KeyValue{},
+	}
+}
+
+// begin does the next operation after a while, as long as there is time.
+func (cl *client) begin() {
+	c := cl.c
+	think := c.around(c.cfg.Load.Think)
+	if c.chance(0.3) {
+		think = 0
+	}
+	c.after(think, func() {
+		if !c.healed {
+			cl.next()
+		}
+	})
+}
+
+func (cl *client) next() {
+	c := cl.c
+	if cl.restless || c.chance(0.02) {
+		cl.node = c.order[c.rng.IntN(len(c.order))]
+	}
+	n := c.nodes[cl.node]
+	if !n.serves() {
+		cl.node = c.order[c.rng.IntN(len(c.order))]
+		c.after(c.between(time.Millisecond, 20*time.Millisecond), cl.begin)
+		return
+	}
+	op := cl.draw()
+	op.ID, op.Client, op.Node = uint64(len(c.history.Ops)+1), cl.id, cl.node
+	cl.name(op)
+	c.ask(n, op)
+}
+
+// ask sends an operation to a node. Who waits for it hears of it in answered.
+func (c *cluster) ask(n *node, op *Op) {
+	c.history.begin(op)
+	c.waiting[op.ID] = op
+	n.note("ask", op.ID, uint64(op.Client))
+	if c.trace.wordy() {
+		c.trace.sayf("%v", op)
+	}
+	patience := c.between(300*time.Millisecond, 4*time.Second)
+	t := n.threads[c.rng.IntN(len(n.threads))]
+	t.post(input{call: func(now wire.Instant) {
+		t.worker.Submit(now, worker.Request{
+			ID: op.ID, Txn: op.Txn, Range: op.Range, Deadline: now + wire.Instant(patience),
+		})
+	}})
+	c.after(patience+500*time.Millisecond, func() {
+		c.finish(op, worker.Reply{Err: errGaveUp})
+	})
+}
+
+// errGaveUp is what a client knows of an operation that nobody answers.
+var errGaveUp = fmt.Errorf("%w: the client gave up", kv.ErrUncertain)
+
+// replied takes a worker's reply on its way to the client.
+func (c *cluster) replied(n *node, r *worker.Reply) {
+	op := c.waiting[r.ID]
+	if op == nil || op.Node != n.id {
+		return
+	}
+	reply := *r
+	c.after(c.between(0, 200*time.Microsecond), func() { c.finish(op, reply) })
+}
+
+// lostNode ends what was asked of a node that died.
+func (c *cluster) lostNode(n *node) {
+	for _, op := range c.history.Ops {
+		if op.Node == n.id && c.waiting[op.ID] != nil {
+			c.after(c.around(time.Millisecond), func() {
+				c.finish(op, worker.Reply{Err: errConnection})
+			})
+		}
+	}
+}
+
+var errConnection = fmt.Errorf("%w: the connection broke", kv.ErrUncertain)
+
+// finish ends an operation, once.
+func (c *cluster) finish(op *Op, r worker.Reply) {
+	if c.waiting[op.ID] == nil {
+		return
+	}
+	delete(c.waiting, op.ID)
+	op.TxnResponse, op.RangeResponse, op.Err = r.Txn, r.Range, r.Err
+	c.history.end(op)
+	if r.Err == nil && r.Txn == nil && r.Range == nil {
+		c.failf("a reply says nothing: %v", op)
+	}
+	if r.Err != nil && c.cfg.Faults.None() && !errors.Is(r.Err, kv.ErrFutureRevision) {
+		c.failf("nothing was wrong, but: %v", op)
+	}
+	rev := kv.Revision(0)
+	if r.Err == nil {
+		rev = op.Revision()
+	}
+	c.trace.note("done", uint64(op.Node), op.ID, uint64(rev))
+	if c.trace.wordy() {
+		c.trace.sayf("%v", op)
+	}
+	if op.Client < len(c.clients) {
+		cl := c.clients[op.Client]
+		cl.learn(op)
+		cl.begin()
+	}
+}
+
+// learn remembers what an answer told.
+func (cl *client) learn(op *Op) {
+	if op.Err != nil {
+		if cl.c.chance(0.3) {
+			cl.node = cl.c.order[cl.c.rng.IntN(len(cl.c.order))]
+		}
+		return
+	}
+	cl.revision = max(cl.revision, op.Revision())
+	if op.RangeResponse != nil {
+		cl.learnRange(op.RangeResponse)
+		return
+	}
+	for _, result := range op.TxnResponse.Results {
+		if result.Range != nil {
+			cl.learnRange(result.Range)
+		}
+	}
+}
+
+func (cl *client) learnRange(r *kv.RangeResponse) {
+	for _, pair := range r.KVs {
+		cl.known[string(pair.Key)] = pair
+	}
+}

@@ -1,0 +1,233 @@
+package sim
+
+import (
+	"fmt"
+	"runtime/debug"
+	"slices"
+	"time"
+
+	"github.com/miruvor/miruvor/internal/kv"
+	"github.com/miruvor/miruvor/internal/placement"
+	"github.com/miruvor/miruvor/internal/replica"
+)
+
+// cluster is a whole run: nodes, network, clients and what goes wrong.
+type cluster struct {
+	*world
+	cfg     Config
+	nodes   map[kv.NodeID]*node
+	order   []kv.NodeID
+	shards  placement.Map
+	network network
+	keys    *keys
+	clients []*client
+	history History
+	waiting map[uint64]*Op
+	// healed tells that nothing goes wrong any more.
+	healed bool
+	// terms holds who led a shard in a term.
+	terms map[termOf]kv.NodeID
+}
+
+// Report is what came of a run.
+type Report struct {
+	Config  Config
+	Trace   *Trace
+	History History
+	// Err is what the checkers, or the core itself, object to.
+	Err error
+}
+
+// failure is a panic of the simulator itself: an objection to the core.
+type failure struct{ error }
+
+// failf ends the run.
+func (c *cluster) failf(format string, args ...any) {
+	panic(failure{fmt.Errorf(format, args...)})
+}
+
+// Run simulates one cluster, from its first start to its last check. Raft
+// draws its election timeouts from crypto/rand, which the caller seeds.
+func Run(cfg Config) *Report {
+	trace := newTrace(cfg.Trace)
+	c := &cluster{
+		world: newWorld(cfg.Seed, trace), cfg: cfg, nodes: map[kv.NodeID]*node{},
+		waiting: map[uint64]*Op{}, terms: map[termOf]kv.NodeID{},
+	}
+	trace.now = func() Time { return c.now }
+	c.network = network{c: c, cut: map[link]bool{}, slow: map[link]time.Duration{}}
+	r := &Report{Config: cfg, Trace: trace}
+	r.Err = c.guard(c.run)
+	r.History = c.history
+	return r
+}
+
+// guard turns a panic into an error.
+func (c *cluster) guard(run func() error) (err error) {
+	defer func() {
+		switch p := recover().(type) {
+		case nil:
+		case failure:
+			err = p.error
+		default:
+			err = fmt.Errorf("panic: %v", p)
+			c.trace.sayf("%s", debug.Stack())
+		}
+	}()
+	return run()
+}
+
+func (c *cluster) run() error {
+	c.build()
+	for _, id := range c.order {
+		n := c.nodes[id]
+		c.after(c.between(0, 50*time.Millisecond), n.start)
+	}
+	c.runUntil("the first leaders", 20*time.Second, c.ready)
+	for _, cl := range c.clients {
+		cl.begin()
+	}
+	c.plague()
+	c.runFor(c.cfg.Load.Length)
+	c.heal()
+	c.runUntil("the last answers", 20*time.Second, c.idle)
+	c.runUntil("a healthy cluster", 60*time.Second, c.settled)
+	return c.check()
+}
+
+func (c *cluster) build() {
+	shape := c.cfg.Shape
+	for i := range shape.Nodes {
+		c.order = append(c.order, kv.NodeID(i+1))
+	}
+	c.keys = newKeys(c.cfg.Load.Keys, shape.Shards)
+	layout := placement.Layout{
+		Nodes: c.order, Shards: shape.Shards, SplitAt: c.keys.splits, Replicas: shape.Replicas,
+	}
+	var err error
+	if c.shards, err = layout.Build(); err != nil {
+		c.failf("layout: %v", err)
+	}
+	for _, id := range c.order {
+		n := &node{c: c, id: id}
+		n.format()
+		c.nodes[id] = n
+	}
+	for i := range c.cfg.Load.Clients {
+		c.clients = append(c.clients, newClient(c, i))
+	}
+}
+
+// timing is that of a real node, with less patience.
+func (c *cluster) timing() replica.Timing {
+	t := replica.DefaultTiming()
+	t.RequestTimeout = 2 * time.Second
+	return t
+}
+
+func (c *cluster) allShards() []placement.Shard {
+	return append([]placement.Shard{c.shards.System}, c.shards.Shards...)
+}
+
+func (c *cluster) runFor(d time.Duration) {
+	end := c.now + Time(d)
+	for len(c.queue) > 0 && c.queue[0].at <= end {
+		c.step()
+	}
+	c.now = end
+}
+
+// runUntil goes on until a condition holds, and fails if that takes too long.
+func (c *cluster) runUntil(what string, limit time.Duration, done func() bool) {
+	for end := c.now + Time(limit); !done(); {
+		if c.now >= end {
+			c.failf("waited %v in vain for %s: %s", limit, what, c.status())
+		}
+		c.runFor(20 * time.Millisecond)
+	}
+}
+
+// ready reports whether every shard has a leader that serves.
+func (c *cluster) ready() bool {
+	for _, s := range c.allShards() {
+		if c.leader(s.ID) == nil {
+			return false
+		}
+	}
+	return true
+}
+
+// leader is a replica that serves as leader, nil if there is none. Of two,
+// which is possible for a moment, it is that of the later term.
+func (c *cluster) leader(shard kv.ShardID) *replica.Replica {
+	var best *replica.Replica
+	for _, r := range c.replicas(shard) {
+		if r.Leading() && (best == nil || r.Term() > best.Term()) {
+			best = r
+		}
+	}
+	return best
+}
+
+// replicas are the living ones of a shard, by node.
+func (c *cluster) replicas(shard kv.ShardID) []*replica.Replica {
+	var list []*replica.Replica
+	for _, id := range c.order {
+		n := c.nodes[id]
+		if !n.serves() {
+			continue
+		}
+		if r := n.threadOf(shard).worker.Replica(shard); r != nil {
+			list = append(list, r)
+		}
+	}
+	return list
+}
+
+// idle reports whether all clients have their last answer.
+func (c *cluster) idle() bool { return len(c.waiting) == 0 }
+
+// settled reports whether all replicas that there should be are there, vote,
+// and have applied the same.
+func (c *cluster) settled() bool {
+	for _, s := range c.allShards() {
+		leader := c.leader(s.ID)
+		if leader == nil || leader.Descriptor().Voters() != len(s.Nodes) {
+			return false
+		}
+		list := c.replicas(s.ID)
+		if len(list) != len(s.Nodes) {
+			return false
+		}
+		for _, r := range list {
+			if r.Applied() != leader.Applied() {
+				return false
+			}
+		}
+	}
+	return true
+}
+
+// status says how the replicas stand, for a failure.
+func (c *cluster) status() string {
+	text := ""
+	for _, id := range c.order {
+		n := c.nodes[id]
+		text += fmt.Sprintf("\n%v state %d", id, n.state)
+		if n.state == joining {
+			text += fmt.Sprintf(" waits for %v", n.member.Waiting())
+		}
+		for _, t := range n.threads {
+			for _, s := range t.worker.Status() {
+				text += fmt.Sprintf("\n  %v term %d leader %v commit %d applied %d %v",
+					s.ID, s.Term, s.Leader, s.Commit, s.Applied, s.Replicas)
+			}
+		}
+	}
+	ids := make([]uint64, 0, len(c.waiting))
+	for id := range c.waiting {
+		ids = append(ids, id)
+	}
+	slices.Sort(ids)
+	return fmt.Sprintf("%s\nwaiting: %v", text, ids)
+}

@@ -1,0 +1,146 @@
+package sim
+
+import (
+	"math/rand/v2"
+	"time"
+
+	"github.com/miruvor/miruvor/internal/mutant"
+	"github.com/miruvor/miruvor/internal/replica"
+)
+
+// Config is one run. Two runs of equal configurations are equal.
+type Config struct {
+	Seed   uint64
+	Shape  Shape
+	Load   Load
+	Net    Net
+	Faults Faults
+	// Drift is how far a clock's rate may be from 1. Two clocks of rates
+	// 1-Drift and 1+Drift must keep the lease's bound, unless ReadMode trusts
+	// no clock.
+	Drift    float64
+	ReadMode replica.ReadMode
+	Mutant   mutant.Mutant
+	// Trace is how many lines are kept of what happened; 0 for none.
+	Trace int
+}
+
+// Shape is what the cluster is made of.
+type Shape struct {
+	Nodes, Workers, Shards, Replicas int
+}
+
+// Load is what clients do.
+type Load struct {
+	// Clients work for Length; each has one operation under way.
+	Clients int
+	Length  time.Duration
+	// Think is the mean pause between two operations.
+	Think time.Duration
+	// Keys is how many keys there are, spread over all shards.
+	Keys int
+	// Plain leaves only puts, gets, deletes and compare-and-sets of one key.
+	Plain bool
+}
+
+// Net is how messages travel.
+type Net struct {
+	// DelayMin and DelayMean are those of most messages; with probability
+	// Slow one takes up to DelayMax.
+	DelayMin, DelayMean, DelayMax time.Duration
+	Slow, Drop, Duplicate         float64
+}
+
+// Faults are the mean times between two of a kind; 0 is never.
+type Faults struct {
+	// Crash stops a node at any effect, PowerLoss all of them at once.
+	Crash, PowerLoss time.Duration
+	// Wipe takes a node's directory away, Handover stops a node in order.
+	Wipe, Handover time.Duration
+	// Pause stops a node's threads, not its clock.
+	Pause time.Duration
+	// Partition cuts links, in one or both directions.
+	Partition time.Duration
+	// Stall makes a disk slow.
+	Stall time.Duration
+	// Snapshots fail half way with this probability.
+	StreamFailure float64
+}
+
+// None reports whether nothing ever goes wrong.
+func (f Faults) None() bool { return f == Faults{} }
+
+// driftMax keeps the lease's bound: (1+d)/(1-d) < Lease/(Lease-Drift) = 10/9.
+const driftMax = 0.05
+
+// Random is the configuration of a seed: every fault now and then, and at
+// times none.
+func Random(seed uint64) Config {
+	rng := rand.New(rand.NewPCG(seed, 0xc0f))
+	cfg := Config{
+		Seed:   seed,
+		Shape:  randomShape(rng),
+		Load:   Load{Clients: 4 + rng.IntN(6), Length: 8 * time.Second, Keys: 4 + rng.IntN(16)},
+		Net:    randomNet(rng),
+		Faults: randomFaults(rng),
+		Drift:  driftMax * 0.99 * rng.Float64(),
+	}
+	cfg.Load.Think = time.Duration(20+rng.IntN(120)) * time.Millisecond
+	if rng.IntN(4) == 0 {
+		cfg.ReadMode = replica.ReadQuorum
+		cfg.Drift = 0.5 * rng.Float64()
+	}
+	return cfg
+}
+
+func randomShape(rng *rand.Rand) Shape {
+	s := Shape{Nodes: 3, Workers: 1 + rng.IntN(2), Shards: 1 + rng.IntN(4), Replicas: 3}
+	switch rng.IntN(10) {
+	case 0:
+		s.Nodes, s.Replicas = 1, 1
+	case 1:
+		s.Nodes = 5
+	case 2:
+		s.Nodes, s.Replicas = 5, 5
+	}
+	return s
+}
+
+func randomNet(rng *rand.Rand) Net {
+	n := Net{
+		DelayMin: 100 * time.Microsecond, DelayMean: time.Millisecond,
+		DelayMax: 100 * time.Millisecond,
+	}
+	if rng.IntN(2) == 0 {
+		n.Slow = 0.05 * rng.Float64()
+	}
+	if rng.IntN(2) == 0 {
+		n.Drop = 0.05 * rng.Float64()
+	}
+	if rng.IntN(2) == 0 {
+		n.Duplicate = 0.05 * rng.Float64()
+	}
+	return n
+}
+
+func randomFaults(rng *rand.Rand) Faults {
+	var f Faults
+	if rng.IntN(8) == 0 {
+		return f
+	}
+	draw := func(oneIn int, low, high time.Duration) time.Duration {
+		if rng.IntN(oneIn) > 0 {
+			return 0
+		}
+		return low + time.Duration(rng.Int64N(int64(high-low)))
+	}
+	f.Crash = draw(2, time.Second, 4*time.Second)
+	f.PowerLoss = draw(4, 2*time.Second, 6*time.Second)
+	f.Wipe = draw(4, 2*time.Second, 8*time.Second)
+	f.Handover = draw(4, time.Second, 5*time.Second)
+	f.Pause = draw(3, time.Second, 4*time.Second)
+	f.Partition = draw(2, time.Second, 4*time.Second)
+	f.Stall = draw(3, time.Second, 4*time.Second)
+	f.StreamFailure = []float64{0, 0.3}[rng.IntN(2)]
+	return f
+}

@@ -1,0 +1,108 @@
+package sim
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"math/rand/v2"
+	"slices"
+
+	"github.com/cockroachdb/pebble/v2/vfs"
+)
+
+// blockBytes is what a disk writes whole or not at all.
+const blockBytes = 4096
+
+// crashImage is what a crash at this moment leaves of a directory: what was
+// synced, and each block of the rest with a probability of percent. It does
+// what MemFS.CrashClone does with one source of chance, but in the order of
+// the names, so that a seed gives the same image each time.
+func crashImage(fs *vfs.MemFS, dir string, percent int, rng *rand.Rand) (*vfs.MemFS, error) {
+	synced := fs.CrashClone(vfs.CrashCloneCfg{})
+	if percent == 0 {
+		return synced, nil
+	}
+	all := fs.CrashClone(vfs.CrashCloneCfg{UnsyncedDataPercent: 100, RNG: rng})
+	if percent == 100 {
+		return all, nil
+	}
+	image := vfs.NewCrashableMem()
+	if err := image.MkdirAll(dir, 0o755); err != nil {
+		return nil, err
+	}
+	names, err := namesIn(dir, synced, all)
+	if err != nil {
+		return nil, fmt.Errorf("crash image: %w", err)
+	}
+	for _, name := range names {
+		path := fs.PathJoin(dir, name)
+		old, err := readFile(synced, path)
+		if err != nil && rng.IntN(100) >= percent {
+			continue // its name was not synced
+		}
+		recent, err := readFile(all, path)
+		if err != nil {
+			recent = nil // its removal was not synced
+		}
+		if err := writeFile(image, path, mixBlocks(old, recent, percent, rng)); err != nil {
+			return nil, err
+		}
+	}
+	return image, errors.Join(syncDir(image, dir), syncDir(image, ""))
+}
+
+// namesIn are the files of a directory in either of two file systems, sorted.
+func namesIn(dir string, a, b *vfs.MemFS) ([]string, error) {
+	names, err := b.List(dir)
+	if err != nil {
+		return nil, err
+	}
+	more, err := a.List(dir)
+	if err == nil {
+		names = append(names, more...)
+	}
+	slices.Sort(names)
+	return slices.Compact(names), nil
+}
+
+// mixBlocks is old with some blocks of recent.
+func mixBlocks(old, recent []byte, percent int, rng *rand.Rand) []byte {
+	mixed := slices.Clone(old)
+	for at := 0; at < len(recent); at += blockBytes {
+		end := min(at+blockBytes, len(recent))
+		if rng.IntN(100) >= percent {
+			continue
+		}
+		if grow := end - len(mixed); grow > 0 {
+			mixed = append(mixed, make([]byte, grow)...)
+		}
+		copy(mixed[at:], recent[at:end])
+	}
+	return mixed
+}
+
+func readFile(fs vfs.FS, path string) ([]byte, error) {
+	f, err := fs.Open(path)
+	if err != nil {
+		return nil, err
+	}
+	data, err := io.ReadAll(f)
+	return data, errors.Join(err, f.Close())
+}
+
+func writeFile(fs vfs.FS, path string, data []byte) error {
+	f, err := fs.Create(path, vfs.WriteCategoryUnspecified)
+	if err != nil {
+		return err
+	}
+	_, err = f.Write(data)
+	return errors.Join(err, f.Sync(), f.Close())
+}
+
+func syncDir(fs vfs.FS, dir string) error {
+	d, err := fs.OpenDir(dir)
+	if err != nil {
+		return err
+	}
+	return errors.Join(d.Sync(), d.Close())
+}

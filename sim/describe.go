@@ -1,0 +1,146 @@
+package sim
+
+import (
+	"fmt"
+
+	"github.com/miruvor/miruvor/internal/kv"
+	"github.com/miruvor/miruvor/internal/wire"
+)
+
+// describe says what a message is, for the trace.
+func describe(m *wire.Message) string {
+	switch {
+	case m.Raft != nil:
+		r := m.Raft.Msg
+		text := fmt.Sprintf("%v %v %d→%d term %d log %d/%d commit %d", m.Raft.Shard, r.GetType(),
+			r.GetFrom(), r.GetTo(), r.GetTerm(), r.GetIndex(), r.GetLogTerm(), r.GetCommit())
+		if n := len(r.GetEntries()); n > 0 {
+			text += fmt.Sprintf(" %d entries", n)
+		}
+		if r.GetReject() {
+			text += fmt.Sprintf(" reject, hint %d", r.GetRejectHint())
+		}
+		return text
+	case m.Request != nil:
+		return fmt.Sprintf("request %x to %v: %s", m.Request.ID, m.Request.Shard,
+			describeRequest(m.Request))
+	case m.Response != nil:
+		return fmt.Sprintf("response %x code %d %s %s", m.Response.ID, m.Response.Code,
+			m.Response.Text, describeResponse(m.Response))
+	case m.Greeting != nil:
+		return fmt.Sprintf("greeting role %d reply %v known %v", m.Greeting.Role,
+			m.Greeting.Reply, m.Greeting.Known)
+	}
+	return "nothing"
+}
+
+func describeRequest(r *wire.Request) string {
+	switch {
+	case r.Oracle != nil:
+		return fmt.Sprintf("%d revisions", r.Oracle.Count)
+	case r.Txn != nil:
+		return describeTxn(r.Txn)
+	case r.Range != nil:
+		return fmt.Sprintf("%s at %v", describeRange(&r.Range.RangeRequest), r.Range.At)
+	}
+	return "the map"
+}
+
+func describeResponse(r *wire.Response) string {
+	switch {
+	case r.Oracle != nil:
+		return fmt.Sprintf("%d from %v", r.Oracle.Count, r.Oracle.Base)
+	case r.Txn != nil:
+		return fmt.Sprintf("txn at %v", r.Txn.Revision)
+	case r.Range != nil:
+		return fmt.Sprintf("range at %v", r.Range.Revision)
+	case r.Leader != 0:
+		return fmt.Sprintf("leader %v", r.Leader)
+	}
+	return ""
+}
+
+func describeTxn(t *kv.TxnRequest) string {
+	text := ""
+	for _, c := range t.Compares {
+		text += fmt.Sprintf("if %q target %d rel %d %d %q ", c.Key, c.Target, c.Relation,
+			c.Number, c.Value)
+	}
+	text += describeOps(t.Success)
+	if len(t.Failure) > 0 {
+		text += " else " + describeOps(t.Failure)
+	}
+	return text
+}
+
+func describeOps(ops []kv.Op) string {
+	text := ""
+	for _, op := range ops {
+		switch {
+		case op.Put != nil:
+			text += fmt.Sprintf("put %s=%s;", op.Put.Key, op.Put.Value)
+		case op.Delete != nil:
+			text += fmt.Sprintf("delete %v;", op.Delete.Range)
+		case op.Range != nil:
+			text += describeRange(op.Range) + ";"
+		}
+	}
+	return text
+}
+
+func describeRange(r *kv.RangeRequest) string {
+	text := fmt.Sprintf("range %v", r.Range)
+	if r.Serializable {
+		text += " serializable"
+	}
+	if r.Revision > 0 {
+		text += fmt.Sprintf(" old %v", r.Revision)
+	}
+	if r.Limit > 0 {
+		text += fmt.Sprintf(" limit %d", r.Limit)
+	}
+	return text
+}
+
+func describeTxnResponse(t *kv.TxnResponse) string {
+	text := fmt.Sprintf("%v", t.Revision)
+	if !t.Succeeded {
+		text += " else"
+	}
+	for _, r := range t.Results {
+		switch {
+		case r.Put != nil:
+			text += fmt.Sprintf(" put version %d", r.Put.Version)
+			if r.Put.Prev != nil {
+				text += " prev " + describeKV(*r.Put.Prev)
+			}
+		case r.Delete != nil:
+			text += fmt.Sprintf(" deleted %d", r.Delete.Deleted)
+			for _, prev := range r.Delete.Prev {
+				text += " prev " + describeKV(prev)
+			}
+		case r.Range != nil:
+			text += " " + describeRangeResponse(r.Range)
+		}
+	}
+	return text
+}
+
+func describeRangeResponse(r *kv.RangeResponse) string {
+	text := fmt.Sprintf("%v [", r.Revision)
+	for i, pair := range r.KVs {
+		if i > 0 {
+			text += " "
+		}
+		text += describeKV(pair)
+	}
+	text += fmt.Sprintf("] count %d", r.Count)
+	if r.More {
+		text += " more"
+	}
+	return text
+}
+
+func describeKV(p kv.KeyValue) string {
+	return fmt.Sprintf("%s=%s@%v(%v,%d)", p.Key, p.Value, p.ModRevision, p.CreateRevision, p.Version)
+}

@@ -1,0 +1,2 @@
+// Package sim simulates whole clusters of the real core in one thread.
+package sim

@@ -1,0 +1,266 @@
+package sim
+
+import (
+	"time"
+
+	"github.com/miruvor/miruvor/internal/kv"
+	"github.com/miruvor/miruvor/internal/wire"
+)
+
+// plague begins what goes wrong in this run, each kind at its own pace.
+func (c *cluster) plague() {
+	f := &c.cfg.Faults
+	for _, kind := range []struct {
+		mean time.Duration
+		do   func()
+	}{
+		{f.Crash, c.crashSomebody},
+		{f.PowerLoss, c.losePower},
+		{f.Wipe, c.wipeSomebody},
+		{f.Handover, c.handSomebodyOver},
+		{f.Pause, c.pauseSomebody},
+		{f.Partition, c.partition},
+		{f.Stall, c.stallSomebody},
+	} {
+		if kind.mean > 0 {
+			c.recur(kind.mean, kind.do)
+		}
+	}
+}
+
+// recur does something again and again, until the cluster is healed.
+func (c *cluster) recur(mean time.Duration, do func()) {
+	c.after(c.around(mean), func() {
+		if !c.healed {
+			do()
+			c.recur(mean, do)
+		}
+	})
+}
+
+func (c *cluster) anybody() *node { return c.nodes[c.order[c.rng.IntN(len(c.order))]] }
+
+// unsyncedPercent is how much of what was not synced survives: all of it when
+// only the process dies.
+func (c *cluster) unsyncedPercent() int { return []int{0, 30, 70, 100}[c.rng.IntN(4)] }
+
+// crashSomebody lets a node die at one of its next effects, or now.
+func (c *cluster) crashSomebody() {
+	n := c.anybody()
+	if n.state == down {
+		return
+	}
+	if n.serves() && c.chance(0.7) {
+		n.crashAfter = 1 + c.rng.IntN(30)
+		n.onDeath(func() { c.restart(n) })
+		return
+	}
+	n.crash(c.unsyncedPercent())
+	c.restart(n)
+}
+
+// onDeath does something once this life of the process is over.
+func (n *node) onDeath(do func()) {
+	boot := n.boot
+	var look func()
+	look = func() {
+		switch {
+		case n.boot != boot:
+			do()
+		case !n.c.healed:
+			n.c.after(10*time.Millisecond, look)
+		}
+	}
+	look()
+}
+
+// restart starts a node that is down, after a while.
+func (c *cluster) restart(n *node) {
+	boot := n.boot
+	c.after(c.around(300*time.Millisecond), func() {
+		if n.boot == boot && n.state == down {
+			n.start()
+		}
+	})
+}
+
+// losePower lets all nodes die at once.
+func (c *cluster) losePower() {
+	percent := c.unsyncedPercent()
+	for _, id := range c.order {
+		n := c.nodes[id]
+		n.crash(percent)
+		c.restart(n)
+	}
+}
+
+// wipeSomebody takes a node's directory away. That is survived only one at a
+// time: every shard must have all its voters, in the directories of now.
+func (c *cluster) wipeSomebody() {
+	n := c.anybody()
+	if c.cfg.Shape.Replicas < 3 || !c.whole() {
+		return
+	}
+	n.crash(0)
+	n.format()
+	n.note("wipe", uint64(n.directory), 0)
+	c.trace.sayf("%v lost its directory", n.id)
+	c.restart(n)
+}
+
+// whole reports whether all replicas of all shards vote, as the newest
+// descriptors say, and the nodes run.
+func (c *cluster) whole() bool {
+	for _, s := range c.allShards() {
+		leader := c.leader(s.ID)
+		if leader == nil || leader.Descriptor().Voters() != len(s.Nodes) {
+			return false
+		}
+		for _, rep := range leader.Descriptor().Replicas {
+			n := c.nodes[rep.Node]
+			if !n.serves() || rep.Incarnation != n.member.Identity().ReplicaIncarnation() {
+				return false
+			}
+		}
+		for _, r := range c.replicas(s.ID) {
+			if r.Descriptor().MemberEpoch > leader.Descriptor().MemberEpoch {
+				return false
+			}
+		}
+	}
+	return true
+}
+
+// handSomebodyOver stops a node in order, and starts it again.
+func (c *cluster) handSomebodyOver() {
+	n := c.anybody()
+	if n.serves() {
+		n.handOver(c.now + Time(2*time.Second))
+	}
+}
+
+// handOver gives leaderships away until none is left or time is up, and stops.
+func (n *node) handOver(end Time) {
+	asked, left := 0, false
+	for _, t := range n.threads {
+		t.post(input{call: func(now wire.Instant) {
+			left = t.worker.Handover(now) || left
+			if asked++; asked < len(n.threads) {
+				return
+			}
+			if left && n.c.now < end {
+				n.whenRunning(10*time.Millisecond, func() { n.handOver(end) })
+				return
+			}
+			n.whenRunning(0, n.shutDown)
+		}})
+	}
+}
+
+// shutDown ends the process in order.
+func (n *node) shutDown() {
+	n.note("stop", 0, 0)
+	n.c.trace.sayf("%v stops", n.id)
+	if err := n.log.Close(); err != nil {
+		n.c.failf("%v: close the log: %v", n.id, err)
+	}
+	if err := n.engine.Flush(); err != nil {
+		n.c.failf("%v: flush: %v", n.id, err)
+	}
+	n.stop()
+	n.c.restart(n)
+}
+
+// pauseSomebody stops a process while time goes on.
+func (c *cluster) pauseSomebody() {
+	n := c.anybody()
+	if n.state != down {
+		c.pause(n, c.around(600*time.Millisecond))
+	}
+}
+
+func (c *cluster) pause(n *node, d time.Duration) {
+	n.note("pause", uint64(d), 0)
+	c.trace.sayf("%v is stopped for %v", n.id, d)
+	n.pausedUntil = c.now + Time(d)
+}
+
+// hiccup stops a process between reading its clock and doing what follows
+// from it, now and then.
+func (c *cluster) hiccup(n *node) bool {
+	if c.cfg.Faults.Pause == 0 || c.healed || !c.chance(0.0005) {
+		return false
+	}
+	c.pause(n, c.around(400*time.Millisecond))
+	return true
+}
+
+// stallSomebody makes a disk slow for a while.
+func (c *cluster) stallSomebody() {
+	n := c.anybody()
+	if n.state != down {
+		n.disk.stalledUntil = c.now + Time(c.around(500*time.Millisecond))
+		n.note("stall", uint64(n.disk.stalledUntil), 0)
+		c.trace.sayf("the disk of %v stalls", n.id)
+	}
+}
+
+// partition cuts links for a while: around a node, or one, or only one way.
+func (c *cluster) partition() {
+	a, b := c.anybody().id, c.anybody().id
+	var links []link
+	switch c.rng.IntN(4) {
+	case 0:
+		links = []link{{a, b}, {b, a}}
+	case 1:
+		links = []link{{a, b}}
+	case 2:
+		links = c.linksFrom(a)
+	default:
+		links = append(c.linksFrom(a), c.linksTo(a)...)
+	}
+	c.trace.note("cut", uint64(a), uint64(b), uint64(len(links)))
+	c.trace.sayf("links are cut: %v", links)
+	for _, l := range links {
+		c.network.cut[l] = true
+	}
+	c.after(c.around(700*time.Millisecond), func() {
+		for _, l := range links {
+			delete(c.network.cut, l)
+		}
+		c.trace.sayf("links are whole: %v", links)
+	})
+}
+
+func (c *cluster) linksFrom(a kv.NodeID) []link {
+	var links []link
+	for _, id := range c.order {
+		if id != a {
+			links = append(links, link{a, id})
+		}
+	}
+	return links
+}
+
+func (c *cluster) linksTo(a kv.NodeID) []link {
+	links := c.linksFrom(a)
+	for i, l := range links {
+		links[i] = link{l.to, l.from}
+	}
+	return links
+}
+
+// heal ends everything that is wrong, and starts whoever is down.
+func (c *cluster) heal() {
+	c.healed = true
+	c.trace.sayf("all is well again")
+	clear(c.network.cut)
+	c.cfg.Net.Drop, c.cfg.Net.Slow, c.cfg.Net.Duplicate = 0, 0, 0
+	for _, id := range c.order {
+		n := c.nodes[id]
+		n.pausedUntil, n.crashAfter, n.disk.stalledUntil = 0, 0, 0
+		if n.state == down {
+			n.start()
+		}
+	}
+}

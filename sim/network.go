@@ -1,0 +1,98 @@
+package sim
+
+import (
+	"hash/crc32"
+	"time"
+
+	"github.com/miruvor/miruvor/internal/kv"
+	"github.com/miruvor/miruvor/internal/mvcc"
+	"github.com/miruvor/miruvor/internal/wire"
+)
+
+// network carries messages between nodes, encoded as on a real one. It
+// delays, drops, repeats and reorders them. Only a client's write is
+// never repeated: the transport sends a request at most once, and writes
+// rest on that.
+type network struct {
+	c *cluster
+	// cut holds the links that are down, by direction.
+	cut map[link]bool
+	// slow holds a delay that all messages of a link have.
+	slow map[link]time.Duration
+}
+
+type link struct{ from, to kv.NodeID }
+
+var castagnoli = crc32.MakeTable(crc32.Castagnoli)
+
+func (n *network) send(from *node, t *thread, to kv.NodeID, m wire.Message) {
+	c := n.c
+	if to == from.id {
+		from.after(c.between(0, 20*time.Microsecond), func() { from.receive(from.id, m) })
+		return
+	}
+	peer := c.nodes[to]
+	data := wire.AppendMessage(make([]byte, 0, m.SizeHint()), &m)
+	l := link{from.id, to}
+	if n.cut[l] || peer.state == down {
+		n.lose(t, peer, m)
+		return
+	}
+	if c.chance(c.cfg.Net.Drop) {
+		c.trace.note("drop", uint64(from.id), uint64(to), uint64(len(data)))
+		return
+	}
+	n.carry(l, data)
+	if c.chance(c.cfg.Net.Duplicate) && !isWrite(&m) {
+		n.carry(l, data)
+	}
+}
+
+func (n *network) carry(l link, data []byte) {
+	n.c.after(n.delay(l), func() {
+		peer := n.c.nodes[l.to]
+		if n.cut[l] || peer.state == down {
+			return
+		}
+		m, rest, err := wire.DecodeMessage(data)
+		if err != nil || len(rest) > 0 {
+			n.c.failf("message from %v to %v does not decode: %v", l.from, l.to, err)
+		}
+		sum := crc32.Checksum(data, castagnoli)
+		n.c.trace.note("deliver", uint64(l.to), uint64(l.from), uint64(sum))
+		if n.c.trace.wordy() {
+			n.c.trace.sayf("%v ← %v %s", l.to, l.from, describe(&m))
+		}
+		peer.receive(l.from, m)
+	})
+}
+
+func (n *network) delay(l link) time.Duration {
+	net := &n.c.cfg.Net
+	d := net.DelayMin + n.c.around(net.DelayMean) + n.slow[l]
+	if n.c.chance(net.Slow) {
+		d += n.c.between(0, net.DelayMax)
+	}
+	return d
+}
+
+// lose drops a message for which there is no connection. The sender may learn
+// that it never left, or later that the node can't be reached, or nothing; t is
+// nil for a greeting.
+func (n *network) lose(t *thread, peer *node, m wire.Message) {
+	c := n.c
+	c.trace.note("lose", uint64(peer.id), 0, 0)
+	if t == nil {
+		return
+	}
+	switch c.rng.IntN(4) {
+	case 0:
+		t.node.after(c.around(100*time.Microsecond), func() { t.post(input{lost: &m}) })
+	case 1:
+		t.node.after(c.around(50*time.Millisecond), func() { t.node.unreachable(peer.id) })
+	}
+}
+
+func isWrite(m *wire.Message) bool {
+	return m.Request != nil && m.Request.Txn != nil && !mvcc.ReadOnly(m.Request.Txn)
+}

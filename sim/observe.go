@@ -1,0 +1,60 @@
+package sim
+
+import (
+	"github.com/miruvor/miruvor/internal/kv"
+	"github.com/miruvor/miruvor/internal/replica"
+)
+
+// seen is what was last seen of a replica, to hold its next state against.
+type seen struct {
+	applied, term uint64
+	revision      kv.Revision
+	closed        kv.Revision
+}
+
+type termOf struct {
+	shard kv.ShardID
+	term  uint64
+}
+
+// observe checks, after a pass of a thread, what must hold at any moment.
+func (c *cluster) observe(t *thread) {
+	if t.seen == nil {
+		t.seen = map[kv.ShardID]seen{}
+	}
+	for _, s := range c.allShards() {
+		if r := t.worker.Replica(s.ID); r != nil {
+			t.seen[s.ID] = c.observeReplica(t, r, t.seen[s.ID])
+		}
+	}
+}
+
+func (c *cluster) observeReplica(t *thread, r *replica.Replica, before seen) seen {
+	applied := r.Applied()
+	after := seen{
+		applied: applied.Index, term: r.Term(), revision: applied.Revision, closed: r.Closed(),
+	}
+	n := t.node
+	switch {
+	case after.applied < before.applied, after.revision < before.revision:
+		c.failf("%v %v: applied goes back from %+v to %+v", n.id, r.Shard(), before, after)
+	case after.term < before.term:
+		c.failf("%v %v: the term goes back from %d to %d", n.id, r.Shard(), before.term, after.term)
+	case after.closed < before.closed:
+		c.failf("%v %v: closed goes back from %v to %v", n.id, r.Shard(), before.closed, after.closed)
+	case after.revision > before.revision && after.revision <= before.closed:
+		c.failf("%v %v: %v is applied, but %v was closed", n.id, r.Shard(), after.revision,
+			before.closed)
+	}
+	if after != before {
+		n.note("state", uint64(r.Shard())<<32|after.applied, uint64(after.revision)<<20^after.term)
+	}
+	if r.Leading() {
+		key := termOf{r.Shard(), r.Term()}
+		if other, ok := c.terms[key]; ok && other != n.id {
+			c.failf("%v has two leaders in term %d: %v and %v", key.shard, key.term, other, n.id)
+		}
+		c.terms[key] = n.id
+	}
+	return after
+}

@@ -1,0 +1,47 @@
+package sim
+
+import (
+	"flag"
+	"testing"
+	"testing/cryptotest"
+)
+
+var (
+	seedFlag  = flag.Int64("seed", -1, "simulate this seed alone")
+	seedsFlag = flag.Uint64("seeds", 0, "simulate this many seeds")
+)
+
+func run(t *testing.T, cfg Config) *Report {
+	cryptotest.SetGlobalRandom(t, cfg.Seed)
+	return Run(cfg)
+}
+
+func TestSeeds(t *testing.T) {
+	n := uint64(40)
+	if *seedsFlag > 0 {
+		n = *seedsFlag
+	}
+	if *seedFlag >= 0 {
+		n = uint64(*seedFlag) + 1
+	}
+	for seed := range n {
+		if *seedFlag >= 0 && uint64(*seedFlag) != seed {
+			continue
+		}
+		r := run(t, Random(seed))
+		if r.Err != nil {
+			cfg := Random(seed)
+			cfg.Trace = 400
+			r = run(t, cfg)
+			if *seedFlag >= 0 {
+				t.Logf("%s\n%+v", r.Trace, cfg)
+			}
+			t.Errorf("seed %d: %v", seed, r.Err)
+			continue
+		}
+		if *seedFlag < 0 {
+			continue
+		}
+		t.Logf("seed %d: %d events, %d ops, %x", seed, r.Trace.Events, len(r.History.Ops), r.Trace.Hash)
+	}
+}

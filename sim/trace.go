@@ -1,0 +1,100 @@
+package sim
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"strings"
+	"time"
+)
+
+// Trace is what happened in a run: a hash over all of it, and if it is kept,
+// the last events in words. Two runs that took the same way have one hash.
+type Trace struct {
+	Hash   uint64
+	Events int
+	// keep is how many lines are kept; 0 for none.
+	keep  int
+	lines []string
+	now   func() Time
+}
+
+const (
+	hashOffset = 14695981039346656037
+	hashPrime  = 1099511628211
+)
+
+func newTrace(keep int) *Trace { return &Trace{Hash: hashOffset, keep: keep} }
+
+// note takes an event into the hash: what it is, where, and two numbers that
+// tell it from others.
+func (t *Trace) note(what string, node uint64, a, b uint64) {
+	t.Events++
+	h := t.Hash
+	for i := range len(what) {
+		h = (h ^ uint64(what[i])) * hashPrime
+	}
+	for _, n := range [...]uint64{uint64(t.now()), node, a, b} {
+		h = (h ^ n) * hashPrime
+		h ^= h >> 29
+	}
+	t.Hash = h
+}
+
+// wordy reports whether lines are kept, so that nobody formats in vain.
+func (t *Trace) wordy() bool { return t.keep > 0 }
+
+// sayf keeps a line.
+func (t *Trace) sayf(format string, args ...any) {
+	if !t.wordy() {
+		return
+	}
+	at := time.Duration(t.now()).Seconds()
+	t.lines = append(t.lines, fmt.Sprintf("%11.6f ", at)+fmt.Sprintf(format, args...))
+	if len(t.lines) >= 2*t.keep {
+		t.lines = append(t.lines[:0], t.lines[len(t.lines)-t.keep:]...)
+	}
+}
+
+// String is the last lines.
+func (t *Trace) String() string {
+	return strings.Join(t.lines[max(0, len(t.lines)-t.keep):], "\n")
+}
+
+// logger is a logger whose lines go into the trace.
+func (t *Trace) logger(node fmt.Stringer) *slog.Logger {
+	if !t.wordy() {
+		return slog.New(slog.DiscardHandler)
+	}
+	return slog.New(&traceHandler{trace: t, prefix: node.String()})
+}
+
+// traceHandler is a slog.Handler that writes into a trace.
+type traceHandler struct {
+	trace  *Trace
+	prefix string
+}
+
+var _ slog.Handler = (*traceHandler)(nil)
+
+func (h *traceHandler) Enabled(context.Context, slog.Level) bool { return true }
+
+func (h *traceHandler) Handle(_ context.Context, r slog.Record) error {
+	var b strings.Builder
+	r.Attrs(func(a slog.Attr) bool {
+		fmt.Fprintf(&b, " %s=%v", a.Key, a.Value.Resolve())
+		return true
+	})
+	h.trace.sayf("%s · %s%s", h.prefix, r.Message, b.String())
+	return nil
+}
+
+func (h *traceHandler) WithAttrs(attrs []slog.Attr) slog.Handler {
+	next := *h
+	for _, a := range attrs {
+		next.prefix += fmt.Sprintf(" %s=%v", a.Key, a.Value)
+	}
+	return &next
+}
+
+func (h *traceHandler) WithGroup(string) slog.Handler { return h }
