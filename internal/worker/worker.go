@@ -212,6 +212,10 @@ func (w *Worker) Unreachable(now wire.Instant, node kv.NodeID) {
 	w.lostNode(now, node)
 }
 
+// Replica is the replica of a shard here, nil if there is none. It is for
+// looking at, between passes.
+func (w *Worker) Replica(shard kv.ShardID) *replica.Replica { return w.replicas[shard] }
+
 // Status describes the replicas here, in the order of their shards.
 func (w *Worker) Status() []kv.ShardStatus {
 	list := make([]kv.ShardStatus, 0, len(w.order))
