@@ -71,3 +71,10 @@ func (b *inbox) close() {
 	b.ready.Signal()
 	b.mu.Unlock()
 }
+
+// len is how many events wait.
+func (b *inbox) len() int {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return len(b.queue)
+}

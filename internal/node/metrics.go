@@ -1,0 +1,145 @@
+package node
+
+import (
+	"strconv"
+
+	"github.com/prometheus/client_golang/prometheus"
+
+	"github.com/miruvor/miruvor/internal/kv"
+	"github.com/miruvor/miruvor/internal/transport"
+	"github.com/miruvor/miruvor/internal/wire"
+	"github.com/miruvor/miruvor/internal/worker"
+)
+
+// Metrics describes the node to Prometheus. Collecting asks each worker once
+// and reads counters; it touches no disk. It collects nothing after Stop, which
+// must not run at the same time.
+func (n *Node) Metrics() prometheus.Collector { return collector{n} }
+
+// collector reads a node's numbers when it is asked to.
+type collector struct{ n *Node }
+
+var _ prometheus.Collector = collector{}
+
+// Describe implements prometheus.Collector.
+func (c collector) Describe(ch chan<- *prometheus.Desc) {
+	for _, m := range nodeMetrics {
+		ch <- m.desc
+	}
+	for _, m := range engineMetrics {
+		ch <- m.desc
+	}
+	for _, m := range logMetrics {
+		ch <- m.desc
+	}
+	ch <- logSync
+}
+
+// Collect implements prometheus.Collector.
+func (c collector) Collect(ch chan<- prometheus.Metric) {
+	select {
+	case <-c.n.stopped:
+		return
+	default:
+	}
+	out := sink{ch}
+	for i, t := range c.n.threads.get() {
+		var load worker.Load
+		if !t.call(func(_ wire.Instant, w *worker.Worker) { load = w.Load() }) {
+			return
+		}
+		out.worker(i, &load, t.inbox.len())
+	}
+	for _, p := range c.n.transport.Peers() {
+		out.peer(&p)
+	}
+	out.set(engineMetrics, c.n.engine.Metrics())
+	out.log(c.n.raftlog.Metrics())
+}
+
+// sink sends metrics on.
+type sink struct{ ch chan<- prometheus.Metric }
+
+func (s sink) put(m metric, value float64, labels ...string) {
+	s.ch <- prometheus.MustNewConstMetric(m.desc, m.kind, value, labels...)
+}
+
+func (s sink) worker(index int, l *worker.Load, inbox int) {
+	label := strconv.Itoa(index)
+	s.put(workerCalls, float64(l.Calls), label)
+	s.put(workerInbox, float64(inbox), label)
+	for i := range l.Shards {
+		s.shard(&l.Shards[i])
+		if l.Shards[i].ID == kv.SystemShard {
+			s.oracle(&l.Oracle)
+		}
+	}
+}
+
+func (s sink) shard(l *worker.ShardLoad) {
+	shard := l.ID.String()
+	s.put(shardLeader, float64(l.Leader), shard)
+	s.put(shardLeading, number(l.Leading), shard)
+	s.put(shardTerm, float64(l.Term), shard)
+	s.put(shardCommit, float64(l.Commit), shard)
+	s.put(shardApplied, float64(l.Applied), shard)
+	s.put(shardRevision, float64(l.Revision), shard)
+	s.put(shardRequests, float64(l.Requests), shard)
+	s.put(shardTxnBytes, float64(l.TxnBytes), shard)
+	s.put(shardLogBytes, float64(l.LogBytes), shard)
+	for _, r := range l.Replicas {
+		s.put(shardLag, float64(r.Lag), shard, r.Node.String())
+	}
+}
+
+func (s sink) oracle(l *worker.OracleLoad) {
+	s.put(oracleServing, number(l.Serving))
+	s.put(oracleLast, float64(l.Last))
+	s.put(oracleMark, float64(l.Mark))
+	s.put(oracleWaiting, float64(l.Waiting))
+}
+
+func (s sink) peer(p *transport.PeerStatus) {
+	peer := p.Node.ID.String()
+	s.put(peerConnected, number(p.Connected), peer)
+	s.put(peerQueued, float64(p.Queued), peer)
+	n := &p.Counters
+	s.put(peerSentMessages, float64(n.MessagesSent), peer)
+	s.put(peerSentFrames, float64(n.FramesSent), peer)
+	s.put(peerSentBytes, float64(n.BytesSent), peer)
+	s.put(peerReceivedMessages, float64(n.MessagesReceived), peer)
+	s.put(peerReceivedFrames, float64(n.FramesReceived), peer)
+	s.put(peerReceivedBytes, float64(n.BytesReceived), peer)
+	s.put(peerDropped, float64(n.Dropped), peer)
+	s.put(peerMalformed, float64(n.Malformed), peer)
+	s.put(peerConnects, float64(n.Connects), peer)
+}
+
+// set sends those of values on that are declared.
+func (s sink) set(declared metricSet, values map[string]float64) {
+	for name, m := range declared {
+		if value, ok := values[name]; ok {
+			s.put(m, value)
+		}
+	}
+}
+
+// log sends the log's metrics on, among them the histogram of its syncs.
+func (s sink) log(values map[string]float64) {
+	s.set(logMetrics, values)
+	buckets := map[float64]uint64{}
+	for name, value := range values {
+		if bound, ok := bucketBound(name); ok {
+			buckets[bound] = uint64(value)
+		}
+	}
+	s.ch <- prometheus.MustNewConstHistogram(logSync, uint64(values[logSyncCount]),
+		values[logSyncSum], buckets)
+}
+
+func number(b bool) float64 {
+	if b {
+		return 1
+	}
+	return 0
+}

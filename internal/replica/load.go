@@ -1,0 +1,21 @@
+package replica
+
+// Load is what waits in a replica, and what it keeps.
+type Load struct {
+	// Requests counts the transactions and reads that are not answered yet;
+	// TxnBytes are roughly those of the transactions.
+	Requests int
+	TxnBytes int
+	// LogBytes are those of the shard's entries in the log.
+	LogBytes int64
+	// Leading reports whether this replica leads and serves.
+	Leading bool
+}
+
+// Load describes the replica's queues. It is cheap.
+func (r *Replica) Load() Load {
+	return Load{
+		Requests: r.queue.len() + r.reads.len(), TxnBytes: r.queue.bytes,
+		LogBytes: r.cfg.Log.Bytes(), Leading: r.role.serving,
+	}
+}

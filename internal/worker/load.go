@@ -1,0 +1,46 @@
+package worker
+
+import (
+	"github.com/miruvor/miruvor/internal/kv"
+	"github.com/miruvor/miruvor/internal/replica"
+)
+
+// Load is how busy a worker is, and where its oracle stands.
+type Load struct {
+	// Calls counts the clients' requests that are not answered yet.
+	Calls  int
+	Oracle OracleLoad
+	// Shards are the replicas here, in the order of their shards.
+	Shards []ShardLoad
+}
+
+// ShardLoad is a replica's status and load.
+type ShardLoad struct {
+	kv.ShardStatus
+	replica.Load
+}
+
+// OracleLoad is the oracle of a node that leads the system shard.
+type OracleLoad struct {
+	Serving bool
+	// Last was handed out last, up to Mark more may be; both are 0 while the
+	// oracle does not serve.
+	Last, Mark kv.Revision
+	// Waiting counts the requests that a higher mark has to be committed for.
+	Waiting int
+}
+
+// Load describes the worker by numbers. It is cheap.
+func (w *Worker) Load() Load {
+	l := Load{Calls: w.calls.live}
+	for _, shard := range w.order {
+		r := w.replicas[shard]
+		l.Shards = append(l.Shards, ShardLoad{ShardStatus: r.Status(), Load: r.Load()})
+	}
+	o := &w.office
+	l.Oracle = OracleLoad{Serving: o.oracle.Serving(), Waiting: len(o.waiting)}
+	if l.Oracle.Serving {
+		l.Oracle.Last, l.Oracle.Mark = o.oracle.Last(), o.mark
+	}
+	return l
+}
