@@ -9,6 +9,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"net/url"
+	"path/filepath"
 	"regexp"
 	"slices"
 	"strconv"
@@ -28,7 +29,8 @@ import (
 // request is its method and path, then lines of headers, then the body;
 // "Body: …" is a body in Go's quotes. A problem is printed as its code and
 // detail, unless the path is followed by "whole"; "no-body" hides the body, and
-// "tail=N" all but its last lines.
+// "tail=N" all but its last lines. "body-bytes=N" makes a body of that size.
+// Every answer is held against openapi.json.
 // Other commands:
 //
 //	compact rev=N     compacts the store
@@ -37,24 +39,36 @@ import (
 //	fail code=C after let one more read succeed before
 //	load keys=N       puts keys load/0000 and on in one revision each
 func TestStories(t *testing.T) {
+	doc := loadDescription(t)
+	files, err := filepath.Glob("testdata/stories/*.txt")
+	if err != nil {
+		t.Fatal(err)
+	}
+	told := 0
 	datadriven.Walk(t, "testdata/stories", func(t *testing.T, path string) {
-		s := newStory(t)
+		s := newStory(t, doc)
 		datadriven.RunTest(t, path, s.command)
+		told++
 	})
+	// The stories together show every answer that openapi.json describes.
+	if unseen := doc.unseen(); told == len(files) && len(unseen) > 0 {
+		t.Errorf("described, but in no story:\n%s", strings.Join(unseen, "\n"))
+	}
 }
 
 type story struct {
+	doc    *description
 	fake   *kvfake.Store
 	store  *faultyStore
 	server *httptest.Server
 }
 
-func newStory(t *testing.T) *story {
+func newStory(t *testing.T, doc *description) *story {
 	fake := kvfake.New(kvfake.WithSplits([]byte("zz")))
 	store := &faultyStore{Store: fake}
 	server := httptest.NewServer(httpapi.New(store, httpapi.Options{Pprof: true}))
 	t.Cleanup(server.Close)
-	return &story{fake: fake, store: store, server: server}
+	return &story{doc: doc, fake: fake, store: store, server: server}
 }
 
 func (s *story) command(t *testing.T, d *datadriven.TestData) string {
@@ -108,7 +122,13 @@ func (s *story) request(t *testing.T, d *datadriven.TestData) string {
 		}
 		lines = []string{body}
 	}
-	if body := strings.Join(lines, "\n"); body != "" {
+	body := strings.Join(lines, "\n")
+	if d.HasArg("body-bytes") {
+		var size int
+		d.ScanArgs(t, "body-bytes", &size)
+		body = strings.Repeat("x", size)
+	}
+	if body != "" {
 		req.Body = io.NopCloser(strings.NewReader(body))
 		req.ContentLength = int64(len(body))
 	}
@@ -117,10 +137,27 @@ func (s *story) request(t *testing.T, d *datadriven.TestData) string {
 		d.Fatalf(t, "%v", err)
 	}
 	defer resp.Body.Close()
-	body, err := io.ReadAll(resp.Body)
+	got, err := io.ReadAll(resp.Body)
 	if err != nil {
 		d.Fatalf(t, "%v", err)
 	}
+	return s.show(t, d, req, resp, got)
+}
+
+// patternOf is the pattern of the route that a server would take.
+func patternOf(t *testing.T, req *http.Request) string {
+	parsed, err := url.ParseRequestURI(req.URL.Opaque)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return httpapi.PatternOf(&http.Request{Method: req.Method, URL: parsed})
+}
+
+// show checks an answer and prints what the story wants to see of it.
+func (s *story) show(
+	t *testing.T, d *datadriven.TestData, req *http.Request, resp *http.Response, body []byte,
+) string {
+	s.doc.check(t, req.Method, patternOf(t, req), resp, body)
 	hidden := []string{"Date", "X-Content-Type-Options"}
 	if resp.Header.Get("Content-Type") == kvjson.ProblemType && !d.HasArg("whole") {
 		hidden = append(hidden, "Content-Type", "Content-Length")
