@@ -99,7 +99,8 @@ func loadPeers(r engine.Reader) (map[kv.NodeID]kv.Incarnation, error) {
 	for ok := it.First(); ok; ok = it.Next() {
 		key, value := it.Key(), it.Value()
 		if len(key) != len(first) || len(value) != 8 {
-			return nil, errors.Join(it.Close(), fmt.Errorf("%w: peer on record %x", kv.ErrCorrupt, key))
+			err := fmt.Errorf("%w: peer on record %x", kv.ErrCorrupt, key)
+			return nil, errors.Join(it.Close(), err)
 		}
 		node := kv.NodeID(binary.BigEndian.Uint64(key[len(key)-8:]))
 		known[node] = kv.Incarnation(binary.BigEndian.Uint64(value))

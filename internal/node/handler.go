@@ -116,7 +116,9 @@ func (n *Node) lost(msgs []wire.Message) {
 func (n *Node) observe(from *thread, last kv.Revision) {
 	for _, t := range n.threads.get() {
 		if t != from {
-			t.inbox.put(event{run: func(now wire.Instant, w *worker.Worker) { w.Observe(now, last) }})
+			t.inbox.put(event{run: func(now wire.Instant, w *worker.Worker) {
+				w.Observe(now, last)
+			}})
 		}
 	}
 }

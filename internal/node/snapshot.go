@@ -60,7 +60,8 @@ func yieldSpan(
 	}
 	for ok := it.First(); ok; ok = it.Next() {
 		if !yield(transport.Pair{Key: it.Key(), Value: it.Value()}, nil) {
-			return errors.Join(it.Error(), it.Close()) != nil && false
+			_ = it.Close() // whoever ranges has given up already
+			return false
 		}
 	}
 	if err := errors.Join(it.Error(), it.Close()); err != nil {
@@ -116,7 +117,8 @@ func (n *Node) gather(
 			err = in.Add(p.Key, p.Value)
 		}
 		if err != nil {
-			return nil, errors.Join(fmt.Errorf("snapshot of shard %v: %w", h.Shard, err), in.Abort())
+			err = fmt.Errorf("snapshot of shard %v: %w", h.Shard, err)
+			return nil, errors.Join(err, in.Abort())
 		}
 	}
 	return in, nil

@@ -20,6 +20,8 @@ type leg struct {
 	rng *wire.RangeAt
 	// empty marks a range without keys, which only asks for the revision.
 	empty bool
+	// hint is who leads according to the last answer, 0 if it did not tell.
+	hint kv.NodeID
 	// to is the node that was asked last; sent says that it may be at work.
 	to   kv.NodeID
 	sent bool
@@ -50,7 +52,7 @@ func (w *Worker) ask(now wire.Instant, l *leg) {
 	delete(w.calls.open, l.id)
 	l.id = w.nextID()
 	w.calls.open[l.id] = l
-	l.to = w.target(l)
+	l.to, l.hint = w.target(l), 0
 	l.tries++
 	l.sent = true
 	l.retryAt = 0
@@ -68,7 +70,10 @@ func (w *Worker) ask(now wire.Instant, l *leg) {
 // target is the node to ask: for a serializable read any that holds the
 // shard, this one first.
 func (w *Worker) target(l *leg) kv.NodeID {
-	if !l.serializable() {
+	switch {
+	case l.hint != 0:
+		return l.hint
+	case !l.serializable():
 		return w.leaderOf(l.shard, l.tries)
 	}
 	nodes := w.nodesOf(l.shard)
@@ -99,9 +104,8 @@ func (w *Worker) answerLeg(now wire.Instant, from kv.NodeID, l *leg, resp *wire.
 	case wire.CodeOK:
 		delete(w.calls.open, l.id)
 		l.done = true
-		w.routes.learn(l.shard, from)
-		if l.serializable() {
-			w.routes.forget(l.shard)
+		if !l.serializable() {
+			w.routes.learn(l.shard, from)
 		}
 		w.legDone(now, l, resp)
 	case wire.CodeNotLeader:
@@ -118,7 +122,7 @@ func (w *Worker) answerLeg(now wire.Instant, from kv.NodeID, l *leg, resp *wire.
 
 // redirect follows a hint at once if it leads on, else waits a little.
 func (w *Worker) redirect(now wire.Instant, from kv.NodeID, l *leg, leader kv.NodeID) {
-	l.leaderless = leader == 0
+	l.leaderless, l.hint = leader == 0, leader
 	w.routes.learn(l.shard, leader)
 	if leader != 0 && leader != from && l.tries%3 != 0 {
 		w.ask(now, l)

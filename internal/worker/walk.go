@@ -126,7 +126,8 @@ func (p *walk) merge(req *kv.RangeRequest) *kv.RangeResponse {
 		out.More = out.More || part.More
 		for _, pair := range part.KVs {
 			n := len(out.KVs)
-			if req.Limit > 0 && n >= req.Limit || req.BytesMax > 0 && n > 0 && bytes >= req.BytesMax {
+			if req.Limit > 0 && n >= req.Limit ||
+				req.BytesMax > 0 && n > 0 && bytes >= req.BytesMax {
 				out.More = true
 				break
 			}
