@@ -3,7 +3,6 @@ package transport
 import (
 	"context"
 	"errors"
-	"fmt"
 	"sync"
 	"sync/atomic"
 
@@ -151,8 +150,4 @@ func (p *peer) status() PeerStatus {
 		Node: p.node, Connected: p.connected.Load(), Heard: p.in != nil,
 		Problem: problem, Queued: p.queue.len(), Counters: p.counters.snapshot(),
 	}
-}
-
-func errTooLarge(m *wire.Message, bytesMax int) error {
-	return fmt.Errorf("message of about %d bytes is over the limit of %d", m.SizeHint(), bytesMax)
 }

@@ -117,10 +117,7 @@ func (p *peer) write(c *conn, out *batch, msgs []wire.Message) (unsent []wire.Me
 	for len(msgs) > 0 {
 		frame, taken := out.fill(msgs)
 		if taken == 0 {
-			p.t.log.Error("message dropped", "peer", p.id,
-				"cause", errTooLarge(&msgs[0], p.t.opts.Limits.FrameBytesMax))
-			p.lose(msgs[:1])
-			msgs = msgs[1:]
+			msgs = p.dropOversize(msgs)
 			continue
 		}
 		if err := c.write(frame); err != nil {
@@ -130,6 +127,22 @@ func (p *peer) write(c *conn, out *batch, msgs []wire.Message) (unsent []wire.Me
 		msgs = msgs[taken:]
 	}
 	return nil, nil
+}
+
+// dropOversize drops the first message, which is too large for a frame. An
+// answer is replaced by an error that says so.
+func (p *peer) dropOversize(msgs []wire.Message) []wire.Message {
+	bytesMax := p.t.opts.Limits.FrameBytesMax
+	p.t.log.Error("message is too large and was dropped", "peer", p.id,
+		"bytes", msgs[0].SizeHint(), "bytes_max", bytesMax)
+	if answer := msgs[0].Response; answer != nil {
+		if instead := answer.Oversize(bytesMax); instead != nil {
+			msgs[0] = wire.Message{Response: instead}
+			return msgs
+		}
+	}
+	p.lose(msgs[:1])
+	return msgs[1:]
 }
 
 func (p *peer) setOut(c *conn) {

@@ -258,8 +258,35 @@ func TestOversizeMessageIsDroppedAlone(t *testing.T) {
 		if lost := here.lostIDs(); !slices.Equal(lost, []uint64{3}) {
 			t.Errorf("lost %v", lost)
 		}
-		if !strings.Contains(log.text(), "over the limit of 4096") {
+		if !strings.Contains(log.text(), "bytes_max=4096") {
 			t.Errorf("log: %s", log.text())
+		}
+	})
+}
+
+// Who asked for too much is told, and what a transaction did is not guessed.
+func TestOversizeAnswerBecomesAnError(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		network, there := newPipes(), &recorder{}
+		start(t, options(network, 2, there))
+		o := options(network, 1, &recorder{})
+		o.Limits.FrameBytesMax = 4096
+		a := start(t, o)
+		synctest.Wait()
+		much := &kv.RangeResponse{KVs: []kv.KeyValue{{Key: []byte("k"), Value: make([]byte, 5000)}}}
+		txn := &kv.TxnResponse{Results: []kv.Result{{Range: much}}}
+		a.Send(2, wire.Message{Response: &wire.Response{ID: 1, Range: much}},
+			wire.Message{Response: &wire.Response{ID: 2, Txn: txn}},
+			wire.Message{Response: &wire.Response{ID: 3, Text: "small"}})
+		synctest.Wait()
+		for i, sentinel := range []error{kv.ErrTooLarge, kv.ErrUncertain, nil} {
+			answer := there.got[i].Response
+			if answer.ID != uint64(i+1) || !errors.Is(answer.Err(), sentinel) {
+				t.Errorf("answer %d is %v: %v", answer.ID, answer.Code, answer.Err())
+			}
+		}
+		if c := a.Peers()[0].Counters; c.Dropped != 0 || c.MessagesSent != 3 {
+			t.Errorf("counters %+v", c)
 		}
 	})
 }

@@ -94,3 +94,20 @@ func (r *Response) Err() error {
 	}
 	return &remoteError{text: r.Text, sentinel: sentinel}
 }
+
+// Oversize is what to answer in place of r, which is too large to be sent, so
+// that the asker need not wait for its time to run out. It is nil if r is an
+// error already. A transaction may have written something.
+func (r *Response) Oversize(bytesMax int) *Response {
+	if r.Code != CodeOK {
+		return nil
+	}
+	code := CodeTooLarge
+	if r.Txn != nil {
+		code = CodeUncertain
+	}
+	return &Response{
+		ID: r.ID, Code: code,
+		Text: fmt.Sprintf("%v: the answer is over %d bytes", sentinels[code], bytesMax),
+	}
+}
