@@ -9,8 +9,11 @@ import (
 	"slices"
 	"testing"
 
+	"github.com/cockroachdb/pebble/v2/vfs"
+
 	"github.com/miruvor/miruvor/internal/engine"
 	"github.com/miruvor/miruvor/internal/engine/memory"
+	"github.com/miruvor/miruvor/internal/engine/pebble"
 	"github.com/miruvor/miruvor/internal/kv"
 )
 
@@ -24,14 +27,24 @@ func TestRandomTransactions(t *testing.T) {
 		seeds = 50
 	}
 	for seed := range seeds {
-		l := newLeader(t, uint64(seed))
-		for range 60 {
-			l.step()
+		newLeader(t, uint64(seed), memory.New()).run(60)
+	}
+}
+
+// TestRandomTransactionsOnPebble does it on the engine of real use, whose
+// tables and filters know of the shape of keys.
+func TestRandomTransactionsOnPebble(t *testing.T) {
+	if testing.Short() {
+		t.Skip("opens a database for each seed")
+	}
+	for seed := range 10 {
+		e, err := pebble.Open("", pebble.Options{FS: vfs.NewMem(), CacheBytes: 1 << 20})
+		if err != nil {
+			t.Fatal(err)
 		}
-		l.drain()
-		l.checkHistory()
-		if t.Failed() {
-			t.Fatalf("seed %d", seed)
+		newLeader(t, uint64(seed), e).run(300)
+		if err := e.Close(); err != nil {
+			t.Fatal(err)
 		}
 	}
 }
@@ -61,12 +74,27 @@ type flying struct {
 	req  *kv.TxnRequest
 }
 
-func newLeader(t *testing.T, seed uint64) *leader {
+func newLeader(t *testing.T, seed uint64, e engine.Engine) *leader {
+	t.Helper()
+	t.Logf("seed %d", seed)
 	return &leader{
 		t: t, gen: generator{Rand: rand.New(rand.NewPCG(seed, 1))},
-		model: newModel(), engine: memory.New(), overlay: NewOverlay(),
+		model: newModel(), engine: e, overlay: NewOverlay(),
 		current: kv.FirstRevision, numbers: map[uint64]kv.Revision{},
 	}
+}
+
+func (l *leader) run(steps int) {
+	for range steps {
+		l.step()
+		if l.gen.oneIn(20) {
+			if err := l.engine.Flush(); err != nil {
+				l.t.Fatal(err)
+			}
+		}
+	}
+	l.drain()
+	l.checkHistory()
 }
 
 func (l *leader) step() {
