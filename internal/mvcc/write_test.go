@@ -118,7 +118,8 @@ func TestEvaluateAtARevisionDoesNotWrite(t *testing.T) {
 
 // TestResolve resolves an evaluation that no overlay knows of.
 func TestResolve(t *testing.T) {
-	eval, err := Evaluate(View{Reader: memory.New(), Current: 1}, putOf([]byte("a")), Provisional(7))
+	v := View{Reader: memory.New(), Current: 1}
+	eval, err := Evaluate(v, putOf([]byte("a")), Provisional(7))
 	if err != nil {
 		t.Fatal(err)
 	}
