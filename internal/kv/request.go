@@ -92,8 +92,8 @@ const (
 
 // Compare is a condition on one key, or on every key of a range. A missing
 // key compares as one whose version, revisions and lease are zero; on
-// CompareValue a missing key makes the condition false. Over a range without
-// keys the condition holds, except that a single key is always looked at.
+// CompareValue a missing key makes the condition false. A range without keys
+// compares as one missing key.
 type Compare struct {
 	// Key is the key to look at; with RangeEnd set, [Key, RangeEnd).
 	Key []byte

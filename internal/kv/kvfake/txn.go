@@ -44,7 +44,7 @@ func (s *Store) decide(req *kv.TxnRequest) *plan {
 // holds tells whether the condition c is true of the store as it is.
 func (s *Store) holds(c *kv.Compare) bool {
 	found := s.history.scan(c.Keys(), s.revision)
-	if len(c.RangeEnd) == 0 && len(found) == 0 {
+	if len(found) == 0 {
 		return c.Target != kv.CompareValue && holdsOf(c, &kv.KeyValue{})
 	}
 	for i := range found {
