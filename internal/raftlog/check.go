@@ -23,7 +23,7 @@ func Check(fs vfs.FS, dir string) ([]Problem, error) {
 	r := replay{fs: opts.FS, dir: dir, log: l, report: func(p Problem) { found = append(found, p) }}
 	err = r.run()
 	for _, s := range r.segments {
-		err = errors.Join(err, s.file.Close())
+		err = errors.Join(err, s.close())
 	}
 	return found, err
 }

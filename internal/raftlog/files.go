@@ -75,11 +75,9 @@ func (f *files) reopen(s *segment) error {
 	if err != nil {
 		return err
 	}
-	if err := errors.Join(file.Sync(), s.file.Close()); err != nil {
-		return errors.Join(err, file.Close())
-	}
+	err = errors.Join(file.Sync(), s.close())
 	s.file = file
-	return nil
+	return err
 }
 
 // rotate syncs the head and begins the next segment, large enough for a batch
@@ -150,9 +148,7 @@ func (f *files) openSpare(s *segment) (path string, err error) {
 	path = f.path(spareName(s.head.id))
 	if n := len(f.spares); n > 0 {
 		path, f.spares = f.spares[n-1], f.spares[:n-1]
-	} else if s.file, err = f.opts.FS.Create(path, diskCategory); err != nil {
-		return "", err
-	} else if err := s.file.Close(); err != nil {
+	} else if err := f.create(path); err != nil {
 		return "", err
 	}
 	if s.file, err = f.opts.FS.OpenReadWrite(path, diskCategory); err != nil {
@@ -160,11 +156,20 @@ func (f *files) openSpare(s *segment) (path string, err error) {
 	}
 	info, err := s.file.Stat()
 	if err != nil {
-		return "", errors.Join(err, s.file.Close())
+		return "", errors.Join(err, s.close())
 	}
 	s.filled = info.Size()
 	s.capacity = max(s.capacity, s.filled)
 	return path, nil
+}
+
+// create makes an empty file.
+func (f *files) create(path string) error {
+	file, err := f.opts.FS.Create(path, diskCategory)
+	if err != nil {
+		return err
+	}
+	return file.Close()
 }
 
 // initialize writes the header and the first zeros.
@@ -235,7 +240,7 @@ func (f *files) usual(bytes int64) bool {
 // release closes the file of a dead segment and keeps it for reuse, unless
 // there are enough or it has an unusual size.
 func (f *files) release(s *segment) error {
-	if err := s.file.Close(); err != nil {
+	if err := s.close(); err != nil {
 		return err
 	}
 	if len(f.spares) >= sparesMax || !f.usual(s.filled) {
@@ -322,9 +327,7 @@ func (f *files) timedSync(file vfs.File) error {
 func (f *files) close() (err error) {
 	for _, list := range [][]*segment{f.segments, f.retired} {
 		for _, s := range list {
-			if s.file != nil {
-				err = errors.Join(err, s.file.Close())
-			}
+			err = errors.Join(err, s.close())
 		}
 	}
 	f.segments, f.retired = nil, nil

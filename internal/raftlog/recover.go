@@ -3,6 +3,7 @@ package raftlog
 import (
 	"errors"
 	"fmt"
+	"io/fs"
 	"slices"
 
 	"github.com/cockroachdb/pebble/v2/vfs"
@@ -127,12 +128,15 @@ func (r *replay) openSegments(ids []uint64) error {
 func (r *replay) openSegment(id uint64) (*segment, error) {
 	path := r.fs.PathJoin(r.dir, segmentName(id))
 	file, err := r.fs.Open(path)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, corrupt(path, 0, "segment is missing")
+	}
 	if err != nil {
-		return nil, corrupt(path, 0, "segment cannot be opened: "+err.Error())
+		return nil, fmt.Errorf("open raft log segment: %w", err)
 	}
 	s := &segment{path: path, file: file}
 	if err := s.readHeader(id); err != nil {
-		return nil, errors.Join(err, file.Close())
+		return nil, errors.Join(err, s.close())
 	}
 	s.capacity = max(r.log.opts.SegmentBytes, s.filled)
 	return s, nil

@@ -56,6 +56,16 @@ func (s *segment) unpin(bytes uint32) {
 func (s *segment) pinState()   { s.pin(0) }
 func (s *segment) unpinState() { s.unpin(0) }
 
+// close closes the file, if it is open.
+func (s *segment) close() error {
+	file := s.file
+	s.file = nil
+	if file == nil {
+		return nil
+	}
+	return file.Close()
+}
+
 // readAt reads [offset, offset+length) of the file.
 func (s *segment) readAt(offset, length int64) ([]byte, error) {
 	buf := make([]byte, length)
