@@ -44,6 +44,9 @@ type Bounds struct {
 	QueueMax, QueueBytesMax int
 	// EntryBytesMax is the size at which a batch is split into entries.
 	EntryBytesMax int
+	// EffectBytesMax bounds what one transaction may change: a delete of a
+	// range is small as a request, but its effect names every key.
+	EffectBytesMax int
 	// LogKeepEntries are kept behind the applied index for slow followers,
 	// as long as the shard's log is smaller than LogKeepBytes.
 	LogKeepEntries uint64
@@ -54,6 +57,7 @@ type Bounds struct {
 func DefaultBounds() Bounds {
 	return Bounds{
 		QueueMax: 5000, QueueBytesMax: 64 << 20, EntryBytesMax: 1 << 20,
+		EffectBytesMax: 8 << 20,
 		LogKeepEntries: 10_000, LogKeepBytes: 32 << 20,
 	}
 }

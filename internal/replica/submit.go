@@ -2,6 +2,7 @@ package replica
 
 import (
 	"errors"
+	"fmt"
 
 	"github.com/miruvor/miruvor/internal/kv"
 	"github.com/miruvor/miruvor/internal/mutant"
@@ -85,12 +86,19 @@ func (r *Replica) evaluate(out *Output) {
 			return // until the revision that it compares with is known
 		}
 		q.arrived = q.arrived[1:]
+		effect := effectBytes(eval.Writes)
+		if most := r.cfg.Bounds.EffectBytesMax; err == nil && effect > most {
+			err = fmt.Errorf("%w: it changes %d keys, which takes %d bytes of log, the most is %d; "+
+				"delete in parts", kv.ErrTooLarge, len(eval.Writes), effect, most)
+		}
 		if err != nil {
 			q.bytes -= it.bytes
 			r.fail(it.origin, err, out)
 			continue
 		}
 		it.eval = eval
+		it.bytes += effect
+		q.bytes += effect
 		if it.writes() {
 			q.overlay.Add(it.seq, mvcc.Provisional(it.seq), it.eval.Writes)
 			q.writing++
@@ -135,6 +143,15 @@ func (r *Replica) abandon(code wire.Code, out *Output) {
 		q.overlay.DropFrom(q.evaluated[0].seq)
 	}
 	q.evaluated, q.arrived, q.tickets, q.writing = nil, nil, nil, 0
+}
+
+// effectBytes is roughly what writes take in the log.
+func effectBytes(writes []mvcc.Write) int {
+	n := 0
+	for i := range writes {
+		n += len(writes[i].Key) + len(writes[i].Value) + 24
+	}
+	return n
 }
 
 // txnBytes is roughly what a transaction occupies.
