@@ -23,7 +23,7 @@ func (r *Replica) propose(now wire.Instant, out *Output) {
 	}
 	q.evaluated = q.evaluated[ready:]
 	for _, it := range batch {
-		it.eval.Response.Revision = it.rev
+		it.eval.SetRevision(it.rev)
 		if !it.writes() {
 			r.settle(now, it, out)
 			continue

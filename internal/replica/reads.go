@@ -143,7 +143,7 @@ func (r *Replica) result(rd *read) *wire.Response {
 		if err != nil {
 			return &wire.Response{Code: wire.CodeOf(err), Text: err.Error()}
 		}
-		eval.Response.Revision = rd.at
+		eval.SetRevision(rd.at)
 		return &wire.Response{Txn: &eval.Response}
 	}
 	resp, err := view.Range(*rd.rng)
