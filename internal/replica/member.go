@@ -34,21 +34,21 @@ func (r *Replica) SetPeer(node kv.NodeID, inc kv.Incarnation) {
 }
 
 // tend is called on a leader at every tick.
-func (r *Replica) tend(wire.Instant) {
+func (r *Replica) tend(now wire.Instant) {
 	r.member.ticks++
 	if !r.role.serving || r.member.ticks%r.cfg.Timing.ElectionTicks != 0 {
 		return
 	}
-	if change, desc, ok := r.nextChange(); ok {
+	if change, desc, ok := r.nextChange(now); ok {
 		r.proposeChange(change, desc)
 		return
 	}
-	r.giveToPreferred()
+	r.giveToPreferred(now)
 }
 
 // nextChange is the next step towards the members that the shard should have.
 // Steps change one replica each, so that no joint configuration is needed.
-func (r *Replica) nextChange() (*raftpb.ConfChange, placement.Descriptor, bool) {
+func (r *Replica) nextChange(now wire.Instant) (*raftpb.ConfChange, placement.Descriptor, bool) {
 	d := &r.state.desc
 	for _, rep := range d.Replicas {
 		inc, known := r.member.peers[rep.Node]
@@ -56,7 +56,7 @@ func (r *Replica) nextChange() (*raftpb.ConfChange, placement.Descriptor, bool) 
 		case rep.ID == r.id:
 		case known && inc != rep.Incarnation:
 			return change(raftpb.ConfChangeRemoveNode, rep.ID), d.Without(rep.ID), true
-		case rep.Learner && r.member.caughtUp(r.raft, rep.ID):
+		case rep.Learner && r.caughtUp(now, rep.ID):
 			return change(raftpb.ConfChangeAddNode, rep.ID), d.WithVoter(rep.ID), true
 		}
 	}
@@ -88,14 +88,19 @@ func unmarshalChange(data []byte, cc *raftpb.ConfChange) error {
 	return nil
 }
 
-// caughtUp reports whether a replica is being replicated to without a gap and
-// lacks little.
-func (m *membership) caughtUp(rn *raft.RawNode, id kv.ReplicaID) bool {
-	commit := rn.BasicStatus().GetCommit()
+// caughtUp reports whether a replica answered of late, is being replicated to
+// without a gap and lacks little. Raft's RecentActive is of no use here: it is
+// cleared once per election timeout, and tend may run just after that each time.
+func (r *Replica) caughtUp(now wire.Instant, id kv.ReplicaID) bool {
+	stamp := r.lease.acks[id]
+	if stamp == 0 || now-stamp >= wire.Instant(r.cfg.Timing.Lease) {
+		return false
+	}
+	commit := r.raft.BasicStatus().GetCommit()
 	ok := false
-	rn.WithProgress(func(other uint64, _ raft.ProgressType, pr tracker.Progress) {
+	r.raft.WithProgress(func(other uint64, _ raft.ProgressType, pr tracker.Progress) {
 		if other == uint64(id) {
-			ok = pr.State == tracker.StateReplicate && pr.RecentActive && pr.Match+64 >= commit
+			ok = pr.State == tracker.StateReplicate && pr.Match+64 >= commit
 		}
 	})
 	return ok
@@ -114,14 +119,14 @@ func (m *membership) match(rn *raft.RawNode, id kv.ReplicaID) uint64 {
 
 // giveToPreferred hands leadership to the node that should have it, at most
 // once a term and not in its first moments.
-func (r *Replica) giveToPreferred() {
+func (r *Replica) giveToPreferred(now wire.Instant) {
 	d := &r.state.desc
 	if d.Preferred == r.cfg.Node || r.member.transfers > 0 ||
 		r.member.ticks < 5*r.cfg.Timing.ElectionTicks {
 		return
 	}
 	to, ok := d.On(d.Preferred)
-	if ok && !to.Learner && r.member.caughtUp(r.raft, to.ID) {
+	if ok && !to.Learner && r.caughtUp(now, to.ID) {
 		r.transfer(to)
 	}
 }
@@ -137,7 +142,7 @@ func (r *Replica) transfer(to placement.Replica) {
 
 // Handover offers leadership to the voter that is best prepared, because this
 // node stops. It reports whether there was anything to hand over.
-func (r *Replica) Handover() bool {
+func (r *Replica) Handover(now wire.Instant) bool {
 	if !r.role.leader || r.state.desc.Voters() == 1 {
 		return false
 	}
@@ -148,7 +153,7 @@ func (r *Replica) Handover() bool {
 	var match uint64
 	for _, rep := range r.state.desc.Replicas {
 		m := r.member.match(r.raft, rep.ID)
-		if rep.ID != r.id && !rep.Learner && r.member.caughtUp(r.raft, rep.ID) && m >= match {
+		if rep.ID != r.id && !rep.Learner && r.caughtUp(now, rep.ID) && m >= match {
 			best, match = rep, m
 		}
 	}

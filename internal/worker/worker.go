@@ -250,7 +250,7 @@ func (w *Worker) Handover(now wire.Instant) bool {
 			left = true
 			continue // first the exact mark has to be in the log
 		}
-		left = w.replicas[shard].Handover() || left
+		left = w.replicas[shard].Handover(now) || left
 	}
 	return left
 }
