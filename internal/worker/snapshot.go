@@ -13,16 +13,22 @@ import (
 
 // missing answers a leader that replicates to a replica which this node does
 // not have. A registered learner is told so: "I have nothing" makes the
-// leader send a snapshot. Nothing is created by it.
+// leader send a snapshot. Nothing is created by it. A heartbeat is answered,
+// because raft waits for that before it tries again after a snapshot that
+// failed; but without stamp and context, so that it counts for no lease and no read.
 func (w *Worker) missing(from kv.NodeID, m *wire.Raft) {
-	if m.Msg.GetType() != raftpb.MsgApp {
+	answer := &raftpb.Message{From: m.Msg.To, To: m.Msg.From, Term: m.Msg.Term}
+	switch m.Msg.GetType() {
+	case raftpb.MsgApp:
+		answer.Type, answer.Index = raftpb.MsgAppResp.Enum(), m.Msg.Index
+		answer.Reject, answer.RejectHint = new(true), new(uint64(0))
+		answer.LogTerm = new(uint64(0))
+	case raftpb.MsgHeartbeat:
+		answer.Type = raftpb.MsgHeartbeatResp.Enum()
+	default:
 		return
 	}
-	w.send(from, wire.Message{Raft: &wire.Raft{Shard: m.Shard, Msg: &raftpb.Message{
-		Type: raftpb.MsgAppResp.Enum(), From: m.Msg.To, To: m.Msg.From, Term: m.Msg.Term,
-		Index: m.Msg.Index, Reject: new(true), RejectHint: new(uint64(0)),
-		LogTerm: new(uint64(0)),
-	}}})
+	w.send(from, wire.Message{Raft: &wire.Raft{Shard: m.Shard, Msg: answer}})
 }
 
 // Offer asks whether a snapshot that another node begins to send is of use.
