@@ -119,7 +119,7 @@ func (c *cluster) finish(op *Op, r worker.Reply) {
 	if r.Err == nil && r.Txn == nil && r.Range == nil {
 		c.failf("a reply says nothing: %v", op)
 	}
-	if r.Err != nil && c.cfg.Faults.None() && !errors.Is(r.Err, kv.ErrFutureRevision) {
+	if r.Err != nil && c.calm && !errors.Is(r.Err, kv.ErrFutureRevision) {
 		c.failf("nothing was wrong, but: %v", op)
 	}
 	rev := kv.Revision(0)

@@ -23,8 +23,9 @@ type cluster struct {
 	clients []*client
 	history History
 	waiting map[uint64]*Op
-	// healed tells that nothing goes wrong any more.
-	healed bool
+	// calm tells that nothing ever goes wrong in this run, healed that nothing
+	// does any more.
+	calm, healed bool
 	// terms holds who led a shard in a term.
 	terms map[termOf]kv.NodeID
 }
@@ -54,6 +55,7 @@ func Run(cfg Config) *Report {
 		world: newWorld(cfg.Seed, trace), cfg: cfg, nodes: map[kv.NodeID]*node{},
 		waiting: map[uint64]*Op{}, terms: map[termOf]kv.NodeID{},
 	}
+	c.calm = cfg.Calm()
 	trace.now = func() Time { return c.now }
 	c.network = network{c: c, cut: map[link]bool{}, slow: map[link]time.Duration{}}
 	r := &Report{Config: cfg, Trace: trace}

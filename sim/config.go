@@ -67,8 +67,8 @@ type Faults struct {
 	StreamFailure float64
 }
 
-// None reports whether nothing ever goes wrong.
-func (f Faults) None() bool { return f == Faults{} }
+// Calm reports whether nothing ever goes wrong.
+func (c *Config) Calm() bool { return c.Faults == Faults{} && c.Net.Drop == 0 }
 
 // driftMax keeps the lease's bound: (1+d)/(1-d) < Lease/(Lease-Drift) = 10/9.
 const driftMax = 0.05

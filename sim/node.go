@@ -171,7 +171,7 @@ func (n *node) work(restarted bool) {
 // bounds are small, so that little load reaches them.
 func bounds() replica.Bounds {
 	return replica.Bounds{
-		QueueMax: 200, QueueBytesMax: 1 << 20, EntryBytesMax: 256,
+		QueueMax: 200, QueueBytesMax: 1 << 20, EntryBytesMax: 256, EffectBytesMax: 64 << 10,
 		LogKeepEntries: 20, LogKeepBytes: 1 << 20,
 	}
 }

@@ -8,6 +8,7 @@ import (
 
 var (
 	seedFlag  = flag.Int64("seed", -1, "simulate this seed alone")
+	keepFlag  = flag.Int("lines", 400, "lines of the trace to print when a seed fails")
 	seedsFlag = flag.Uint64("seeds", 0, "simulate this many seeds")
 )
 
@@ -31,7 +32,7 @@ func TestSeeds(t *testing.T) {
 		r := run(t, Random(seed))
 		if r.Err != nil {
 			cfg := Random(seed)
-			cfg.Trace = 400
+			cfg.Trace = *keepFlag
 			r = run(t, cfg)
 			if *seedFlag >= 0 {
 				t.Logf("%s\n%+v", r.Trace, cfg)

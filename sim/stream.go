@@ -21,6 +21,9 @@ type stream struct {
 	stream replica.Stream
 	head   wire.SnapshotHeader
 	pairs  []pair
+	// life is the receiver's when the stream began; over tells that it ended.
+	life int
+	over bool
 }
 
 type pair struct{ key, value []byte }
@@ -35,6 +38,8 @@ func (s *stream) begin() {
 	s.head = head
 	meta := head.Msg.GetSnapshot().GetMetadata()
 	s.from.node.note("stream", uint64(s.to.id), meta.GetIndex())
+	s.life = s.to.boot
+	s.watch()
 	s.travel(time.Millisecond, func(t *thread) {
 		t.post(input{call: func(now wire.Instant) {
 			if err := t.worker.Offer(&s.head); err != nil {
@@ -44,6 +49,19 @@ func (s *stream) begin() {
 			}
 			s.read()
 		}})
+	})
+}
+
+// watch ends the stream if the receiver dies, as a broken connection would.
+func (s *stream) watch() {
+	s.c.after(100*time.Millisecond, func() {
+		switch {
+		case s.over:
+		case s.to.boot != s.life:
+			s.end(false)
+		default:
+			s.watch()
+		}
 	})
 }
 
@@ -114,6 +132,11 @@ func (s *stream) travel(d time.Duration, next func(t *thread)) {
 
 // end tells the sender. What the receiver says may get lost on its way.
 func (s *stream) end(ok bool) {
+	if s.over {
+		return
+	}
+	s.over = true
+	s.c.trace.sayf("%v → %v the snapshot of %v ends: %v", s.from.node.id, s.to.id, s.head.Shard, ok)
 	back := link{s.to.id, s.from.node.id}
 	lost := s.c.network.cut[back]
 	s.from.node.after(s.c.network.delay(back), func() {
