@@ -47,10 +47,11 @@ func newClient(config *Config, index int, noise []byte) *client {
 	}
 }
 
-// operate does one operation on the key with number n and counts it.
-func (c *client) operate(ctx context.Context, read bool, n int) {
+// operate does one operation on the key with number n, counts it, and tells
+// whether it succeeded.
+func (c *client) operate(ctx context.Context, read bool, n int) bool {
 	if c.conn == nil && !c.connect(ctx) {
-		return
+		return false
 	}
 	if read {
 		c.buildGet(n)
@@ -68,8 +69,9 @@ func (c *client) operate(ctx context.Context, read bool, n int) {
 		c.tally.failed(kindOfError(err))
 		pause(ctx, pauseUnreachable)
 	default:
-		c.count(ctx, read, answer, took)
+		return c.count(ctx, read, answer, took)
 	}
+	return false
 }
 
 // connect makes a connection to the next target.
@@ -97,12 +99,13 @@ func (c *client) hangUp() {
 	}
 }
 
-// count counts a whole answer.
-func (c *client) count(ctx context.Context, read bool, a answer, took time.Duration) {
-	switch missing := read && a.status == http.StatusNotFound; {
-	case a.status < 300 || missing:
+// count counts a whole answer and tells whether it is a success.
+func (c *client) count(ctx context.Context, read bool, a answer, took time.Duration) bool {
+	missing := read && a.status == http.StatusNotFound
+	ok := a.status < 300 || missing
+	if ok {
 		c.tally.done(read, missing, took)
-	default:
+	} else {
 		c.tally.failed(kindOfAnswer(a))
 		if a.status == http.StatusTooManyRequests || a.status >= 500 {
 			pause(ctx, pauseOverloaded)
@@ -111,6 +114,7 @@ func (c *client) count(ctx context.Context, read bool, a answer, took time.Durat
 	if a.closes {
 		c.hangUp()
 	}
+	return ok
 }
 
 func (c *client) buildGet(n int) {

@@ -43,15 +43,18 @@ func Run(ctx context.Context, config Config, progress func(Progress)) (Report, e
 	return newReport(&config, plan.merged(), took), ctx.Err()
 }
 
+// fillTries is how often it is tried to put a key before the measurement.
+const fillTries = 5
+
 // fill puts every key once.
 func fill(ctx context.Context, config *Config, progress func(Progress)) error {
 	p := newPhase("fill", config, int64(config.Keys))
+	p.tries = fillTries
 	p.choose = func(_ *client, turn int64) (bool, int) { return false, int(turn) }
 	p.run(ctx, progress)
 	if err := ctx.Err(); err != nil {
 		return err
 	}
-	// Retrying what failed is of no use if most did.
 	t := p.merged()
 	if failed := int64(config.Keys) - t.puts.count; failed > 0 {
 		return fmt.Errorf("%d of %d keys could not be put before the reads: %v",
@@ -79,6 +82,8 @@ type phase struct {
 	duration time.Duration
 	// choose says what a client does in the given turn.
 	choose func(c *client, turn int64) (read bool, key int)
+	// tries is how often an operation is tried.
+	tries int
 	// turns counts the operations begun, done those over.
 	turns, done atomic.Int64
 	end         time.Time
@@ -90,7 +95,7 @@ func newPhase(name string, config *Config, total int64) *phase {
 	for i := range noise {
 		noise[i] = byte(random.Uint32())
 	}
-	p := &phase{name: name, total: total}
+	p := &phase{name: name, total: total, tries: 1}
 	for i := range config.Clients {
 		p.clients = append(p.clients, newClient(config, i, noise))
 	}
@@ -137,7 +142,11 @@ func (p *phase) drive(ctx context.Context, c *client) {
 			return
 		}
 		read, key := p.choose(c, turn)
-		c.operate(ctx, read, key)
+		for range p.tries {
+			if c.operate(ctx, read, key) || ctx.Err() != nil {
+				break
+			}
+		}
 		p.done.Add(1)
 	}
 }

@@ -141,7 +141,7 @@ func TestClientsMoveOnToAServerThatAnswers(t *testing.T) {
 func TestKeysThatCannotBePutEndTheRun(t *testing.T) {
 	c := config(serve(t, http.NotFoundHandler()))
 	_, err := Run(t.Context(), c, nil)
-	if err == nil || !strings.Contains(err.Error(), "HTTP 404 Not Found:50") {
+	if err == nil || !strings.Contains(err.Error(), "HTTP 404 Not Found:250") {
 		t.Errorf("the error is %v", err)
 	}
 }
@@ -241,9 +241,13 @@ func TestAnswersOfEveryShape(t *testing.T) {
 	for name, test := range map[string]struct{ response, want string }{
 		"plain":     {"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok", "200"},
 		"no reason": {"HTTP/1.1 200\r\nContent-Length: 0\r\n\r\n", "200"},
-		"chunks":    {"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n2\r\nok\r\n0\r\n\r\n", "200"},
-		"no body":   {"HTTP/1.1 204 No Content\r\n\r\n", "204"},
-		"close":     {"HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Length: 0\r\n\r\n", "200 closes"},
+		"chunks": {
+			"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n2\r\nok\r\n0\r\n\r\n", "200",
+		},
+		"no body": {"HTTP/1.1 204 No Content\r\n\r\n", "204"},
+		"close": {
+			"HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Length: 0\r\n\r\n", "200 closes",
+		},
 		"no length": {"HTTP/1.1 200 OK\r\n\r\n", "malformed answer: a body without a length"},
 		"not HTTP":  {"SSH-2.0-OpenSSH_9.6 on some port\r\n", "malformed answer"},
 		"length":    {"HTTP/1.1 200 OK\r\nContent-Length: 1x\r\n\r\n", `content-length "1x"`},

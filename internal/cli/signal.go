@@ -6,7 +6,12 @@ import (
 	"os"
 	"os/signal"
 	"syscall"
+	"time"
 )
+
+// echo is how long a second signal counts as the first: who sends one to a
+// process and to its group sends two.
+const echo = 300 * time.Millisecond
 
 // untilSignal is a context that the first SIGINT or SIGTERM ends, with
 // errInterrupted as its cause. The second ends the process at once. stop gives
@@ -17,17 +22,21 @@ func untilSignal(parent context.Context) (ctx context.Context, stop func()) {
 	signal.Notify(signals, os.Interrupt, syscall.SIGTERM)
 	done := make(chan struct{})
 	go func() {
-		for count := 0; ; count++ {
+		var first time.Time
+		for {
 			select {
 			case <-signals:
 			case <-done:
 				return
 			}
-			if count > 0 {
+			switch {
+			case first.IsZero():
+				first = time.Now()
+				cancel(errInterrupted)
+			case time.Since(first) > echo:
 				fmt.Fprintln(os.Stderr, "miruvor: a second signal, stopping at once")
 				os.Exit(exitInterrupted)
 			}
-			cancel(errInterrupted)
 		}
 	}()
 	return ctx, func() {
