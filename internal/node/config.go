@@ -12,7 +12,10 @@ import (
 	"strings"
 	"time"
 
+	"github.com/cockroachdb/pebble/v2/vfs"
+
 	"github.com/miruvor/miruvor/internal/kv"
+	"github.com/miruvor/miruvor/internal/mutant"
 	"github.com/miruvor/miruvor/internal/placement"
 	"github.com/miruvor/miruvor/internal/replica"
 	"github.com/miruvor/miruvor/internal/wire"
@@ -73,6 +76,17 @@ type Config struct {
 	RequestTimeout time.Duration
 	Version        string
 	Logger         *slog.Logger
+
+	// lab is what only tests choose.
+	lab lab
+}
+
+// lab is what tests choose and users don't. Zero fields are the defaults.
+type lab struct {
+	// fs is where the directory is.
+	fs     vfs.FS
+	bounds replica.Bounds
+	mutant mutant.Mutant
 }
 
 const (
@@ -92,6 +106,10 @@ func (c Config) withDefaults() Config {
 	if len(c.Cluster.Members) == 0 {
 		c.Cluster.Members = []Member{{Name: c.Name, Peer: c.AdvertisePeer}}
 	}
+	if c.lab.fs == nil {
+		c.lab.fs = vfs.Default
+	}
+	c.lab.bounds = cmp.Or(c.lab.bounds, replica.DefaultBounds())
 	if c.Logger == nil {
 		c.Logger = slog.New(slog.DiscardHandler)
 	}

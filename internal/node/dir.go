@@ -6,8 +6,6 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
-	"os"
-	"path/filepath"
 
 	"github.com/cockroachdb/pebble/v2/vfs"
 
@@ -20,7 +18,12 @@ const (
 	fileLock        = "LOCK"
 	dirEngine       = "engine"
 	dirLog          = "log"
+	// unfinished ends the name of a file that is being written.
+	unfinished = ".new"
 )
+
+// descriptionBytesMax is far more than a description takes.
+const descriptionBytesMax = 1 << 20
 
 // description is what node.json says: enough to refuse a directory before any
 // of it is touched.
@@ -49,57 +52,78 @@ func openDirectory(c Config) (*directory, error) {
 	if c.Durability == DurabilityMemory {
 		return &directory{path: "memory", fs: vfs.NewMem(), desc: fresh}, nil
 	}
-	found, err := readDescription(c.Dir)
+	found, err := admit(c)
 	if err != nil {
 		return nil, err
 	}
-	if found != nil {
-		if err := found.matches(c); err != nil {
-			return nil, err
-		}
-	} else if err := refuseForeign(c.Dir); err != nil {
-		return nil, err
-	}
-	if err := os.MkdirAll(c.Dir, 0o755); err != nil {
-		return nil, kv.Invalid("data: %v", err)
-	}
-	lock, err := vfs.Default.Lock(filepath.Join(c.Dir, fileLock))
-	if err != nil {
-		return nil, kv.Invalid("data: %s is in use by another process (%v)", c.Dir, err)
-	}
-	d := &directory{path: c.Dir, fs: vfs.Default, lock: lock, desc: fresh}
+	d := &directory{path: c.Dir, fs: c.lab.fs, desc: fresh}
 	if found != nil {
 		d.desc = *found
-		return d, nil
 	}
-	if err := d.describe(); err != nil {
+	if err := d.make(); err != nil {
+		return nil, kv.Invalid("data: %v", err)
+	}
+	if d.lock, err = lockDirectory(d.fs, c.Dir); err != nil {
+		return nil, err
+	}
+	if found == nil {
+		err = d.describe()
+	}
+	if err != nil {
 		return nil, errors.Join(err, d.Close())
 	}
 	return d, nil
 }
 
+// admit refuses a directory that is not for c. It returns what the directory
+// says of itself, nil if it is new.
+func admit(c Config) (*description, error) {
+	found, err := readDescription(c.lab.fs, c.Dir)
+	switch {
+	case err != nil:
+		return nil, err
+	case found == nil:
+		return nil, refuseForeign(c.lab.fs, c.Dir)
+	}
+	return found, found.matches(c)
+}
+
+func lockDirectory(files vfs.FS, dir string) (io.Closer, error) {
+	lock, err := files.Lock(files.PathJoin(dir, fileLock))
+	if err != nil {
+		return nil, kv.Invalid("data: %s is in use by another process (%v)", dir, err)
+	}
+	return lock, nil
+}
+
+func (d *directory) join(part string) string { return d.fs.PathJoin(d.path, part) }
+
 // readDescription is nil for a directory that has none.
-func readDescription(dir string) (*description, error) {
-	data, err := os.ReadFile(filepath.Join(dir, fileDescription))
+func readDescription(files vfs.FS, dir string) (*description, error) {
+	path := files.PathJoin(dir, fileDescription)
+	f, err := files.Open(path)
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil, nil
 	}
 	if err != nil {
 		return nil, kv.Invalid("data: %v", err)
 	}
+	data, err := io.ReadAll(io.LimitReader(f, descriptionBytesMax))
+	if err = errors.Join(err, f.Close()); err != nil {
+		return nil, kv.Invalid("data: %s: %v", path, err)
+	}
 	var d description
 	if err := json.Unmarshal(data, &d); err != nil {
-		return nil, fmt.Errorf("%w: %s: %v", kv.ErrCorrupt,
-			filepath.Join(dir, fileDescription), err)
+		return nil, fmt.Errorf("%w: %s: %v", kv.ErrCorrupt, path, err)
 	}
 	return &d, nil
 }
 
 func (d *description) matches(c Config) error {
-	switch shape := c.Cluster.shape(); {
+	shape := c.Cluster.shape()
+	switch {
 	case d.Format > member.Format:
-		return kv.Invalid("data: %s has format %d, this version understands up to %d; "+
-			"it was written by a newer version", c.Dir, d.Format, member.Format)
+		return d.newer(c.Dir)
 	case d.Name != c.Name:
 		return kv.Invalid("data: %s belongs to the node %q, not to %q", c.Dir, d.Name, c.Name)
 	case d.Shape != shape:
@@ -109,16 +133,45 @@ func (d *description) matches(c Config) error {
 	return nil
 }
 
+func (d *description) newer(dir string) error {
+	return kv.Invalid("data: %s has format %d, this version understands up to %d; "+
+		"it was written by a newer version", dir, d.Format, member.Format)
+}
+
 // refuseForeign keeps a node out of a directory that holds something else.
-func refuseForeign(dir string) error {
-	entries, err := os.ReadDir(dir)
+func refuseForeign(files vfs.FS, dir string) error {
+	names, err := files.List(dir)
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return kv.Invalid("data: %v", err)
 	}
-	for _, e := range entries {
-		if e.Name() != fileLock {
+	for _, name := range names {
+		if name != fileLock && name != fileDescription+unfinished {
 			return kv.Invalid("data: %s holds %q but no %s; "+
-				"it is not a data directory, and not empty", dir, e.Name(), fileDescription)
+				"it is not a data directory, and not empty", dir, name, fileDescription)
+		}
+	}
+	return nil
+}
+
+// make makes the directory, and makes sure that a crash does not undo it.
+func (d *directory) make() error {
+	parent := d.path
+	for {
+		if _, err := d.fs.Stat(parent); err == nil {
+			break
+		}
+		next := d.fs.PathDir(parent)
+		if next == parent {
+			break
+		}
+		parent = next
+	}
+	if err := d.fs.MkdirAll(d.path, 0o755); err != nil {
+		return err
+	}
+	for made := d.path; made != parent; made = d.fs.PathDir(made) {
+		if err := d.sync(d.fs.PathDir(made)); err != nil {
+			return err
 		}
 	}
 	return nil
@@ -130,24 +183,25 @@ func (d *directory) describe() error {
 	if err != nil {
 		return fmt.Errorf("data: %w", err)
 	}
-	final := filepath.Join(d.path, fileDescription)
-	f, err := os.CreateTemp(d.path, fileDescription+".*")
+	begun := d.join(fileDescription + unfinished)
+	f, err := d.fs.Create(begun, vfs.WriteCategoryUnspecified)
 	if err != nil {
 		return fmt.Errorf("data: %w", err)
 	}
 	_, err = f.Write(append(data, '\n'))
 	err = errors.Join(err, f.Sync(), f.Close())
 	if err == nil {
-		err = os.Rename(f.Name(), final)
+		err = d.fs.Rename(begun, d.join(fileDescription))
 	}
 	if err != nil {
-		return errors.Join(fmt.Errorf("data: %w", err), os.Remove(f.Name()))
+		return errors.Join(fmt.Errorf("data: %w", err), d.fs.Remove(begun))
 	}
-	return syncDir(d.path)
+	return d.sync(d.path)
 }
 
-func syncDir(path string) error {
-	f, err := os.Open(path)
+// sync makes the names in a directory survive a crash.
+func (d *directory) sync(path string) error {
+	f, err := d.fs.OpenDir(path)
 	if err != nil {
 		return fmt.Errorf("data: %w", err)
 	}
@@ -156,7 +210,7 @@ func syncDir(path string) error {
 
 // has reports whether a part of the directory has files in it.
 func (d *directory) has(part string) bool {
-	names, err := d.fs.List(d.fs.PathJoin(d.path, part))
+	names, err := d.fs.List(d.join(part))
 	return err == nil && len(names) > 0
 }
 

@@ -125,8 +125,7 @@ func (n *Node) open() error {
 }
 
 func (n *Node) openStorage() error {
-	path := func(part string) string { return n.dir.fs.PathJoin(n.dir.path, part) }
-	logOptions := raftlog.Options{FS: n.dir.fs, Dir: path(dirLog), Logger: n.log}
+	logOptions := raftlog.Options{FS: n.dir.fs, Dir: n.dir.join(dirLog), Logger: n.log}
 	switch n.cfg.Durability {
 	case DurabilityOS:
 		logOptions.Sync = raftlog.SyncOS
@@ -137,7 +136,7 @@ func (n *Node) openStorage() error {
 	if n.raftlog, err = raftlog.Open(logOptions); err != nil {
 		return fmt.Errorf("log: %w", err)
 	}
-	e, err := pebble.Open(path(dirEngine), pebble.Options{
+	e, err := pebble.Open(n.dir.join(dirEngine), pebble.Options{
 		FS: n.dir.fs, Logger: n.log, OnFlush: n.flushed,
 	})
 	if err != nil {
@@ -174,7 +173,8 @@ func (n *Node) openMember(hadLog bool) error {
 	self.Incarnation = kv.Incarnation(rand.Uint64() | 1)
 	m, err := member.Open(member.Config{
 		Cluster: n.dir.desc.Cluster, Self: self, Peers: peers, Groups: n.groups(self.ID),
-		Engine: n.engine, Found: n.found(self.ID), Logger: n.log,
+		Engine: n.engine, Found: n.found(self.ID), Mutant: n.cfg.lab.mutant,
+		Logger: n.log,
 	})
 	if err != nil {
 		return err

@@ -28,7 +28,7 @@ func newTestCluster(t *testing.T, size, shards int, durability Durability) *test
 	for i := range size {
 		cl.Members = append(cl.Members, Member{Name: fmt.Sprintf("n%d", i+1), Peer: freeAddr(t)})
 	}
-	level := slog.LevelWarn
+	level := slog.LevelError
 	if os.Getenv("MIRUVOR_TEST_LOG") != "" {
 		level = slog.LevelDebug
 	}
@@ -80,24 +80,30 @@ func (c *testCluster) stop(i int) {
 	c.nodes[i] = nil
 }
 
-// awaitReady polls until a node serves. Polling is bounded, and its pause is
-// part of what is waited for.
 func (c *testCluster) awaitReady(i int) {
 	c.t.Helper()
-	ctx, cancel := context.WithTimeout(c.t.Context(), 20*time.Second)
+	if err := becomeReady(c.t.Context(), c.nodes[i]); err != nil {
+		c.t.Fatalf("node %d: %v", i, err)
+	}
+}
+
+// becomeReady polls until a node serves. Polling is bounded, and its pause is
+// part of what is waited for.
+func becomeReady(ctx context.Context, n *Node) error {
+	ctx, cancel := context.WithTimeout(ctx, 20*time.Second)
 	defer cancel()
 	tick := time.NewTicker(10 * time.Millisecond)
 	defer tick.Stop()
 	for {
-		st, err := c.nodes[i].Status(ctx)
+		st, err := n.Status(ctx)
 		if err == nil && st.Ready {
-			return
+			return nil
 		}
 		select {
 		case <-ctx.Done():
-			c.t.Fatalf("node %d is not ready: %v, waiting for %s", i, err, st.Waiting)
-		case err := <-c.nodes[i].Failed():
-			c.t.Fatal(err)
+			return fmt.Errorf("not ready: %v, waiting for %s", err, st.Waiting)
+		case err := <-n.Failed():
+			return err
 		case <-tick.C:
 		}
 	}
