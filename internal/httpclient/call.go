@@ -143,7 +143,7 @@ func (r *reply) failure(call *call) error {
 		return fmt.Errorf("%w: %s: %s", kv.ErrUncertain, r.endpoint.Host, p.Detail)
 	case err == nil:
 		return fmt.Errorf("%s: %s: %s", r.endpoint.Host, p.Title, p.Detail)
-	case r.status == http.StatusServiceUnavailable && !p.Uncertain:
+	case r.status == http.StatusServiceUnavailable && !(p.Uncertain && call.writes):
 		return &tryNextError{err}
 	}
 	return err

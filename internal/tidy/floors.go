@@ -30,7 +30,7 @@ var floors = map[string]int{
 	"internal/worker":     4, // the replicas of one thread
 	"internal/node":       5, // one process
 	"internal/httpapi":    6, // HTTP over kv.Store
-	"internal/httpclient": 6, // kv.Store over HTTP
+	"internal/httpclient": 5, // kv.Store over HTTP
 	"internal/bench":      6, // load over HTTP
 	"internal/cli":        7, // commands and wiring
 	"sim":                 8, // whole clusters in virtual time

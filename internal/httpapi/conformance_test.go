@@ -1,7 +1,8 @@
-package httpclient_test
+package httpapi_test
 
 import (
 	"context"
+	"log/slog"
 	"net/http/httptest"
 	"testing"
 
@@ -27,11 +28,21 @@ func (r remote) Compact(ctx context.Context, revision kv.Revision) error {
 func TestConformance(t *testing.T) {
 	kvtest.Run(t, func(t *testing.T) kv.Store {
 		fake := kvfake.New()
-		server := httptest.NewUnstartedServer(nil)
-		server.Config = httpapi.NewServer(httpapi.New(fake, httpapi.Options{}), discard())
-		server.Start()
-		t.Cleanup(server.Close)
-		client := newClient(t, server.URL)
-		return remote{client, fake}
+		return remote{serve(t, fake), fake}
 	})
+}
+
+// serve is a client of a server over store.
+func serve(t testing.TB, store kv.Store) *httpclient.Client {
+	server := httptest.NewUnstartedServer(nil)
+	logger := slog.New(slog.DiscardHandler)
+	server.Config = httpapi.NewServer(httpapi.New(store, httpapi.Options{}), logger)
+	server.Start()
+	t.Cleanup(server.Close)
+	client, err := httpclient.New(httpclient.Options{Endpoints: []string{server.URL}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(client.Close)
+	return client
 }
