@@ -124,14 +124,12 @@ func (p *peer) note(trouble *string, message string, err error) {
 }
 
 // lose reports what will certainly not be sent.
-func (p *peer) lose(msgs ...[]wire.Message) {
+func (p *peer) lose(msgs []wire.Message) {
+	p.counters.dropped.Add(uint64(len(msgs)))
 	var requests []wire.Message
-	for _, some := range msgs {
-		p.counters.dropped.Add(uint64(len(some)))
-		for _, m := range some {
-			if m.Request != nil {
-				requests = append(requests, m)
-			}
+	for _, m := range msgs {
+		if m.Request != nil {
+			requests = append(requests, m)
 		}
 	}
 	if len(requests) > 0 {

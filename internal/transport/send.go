@@ -76,7 +76,8 @@ func (t *Transport) connect(ctx context.Context, p *peer, purpose wire.Purpose) 
 	return c, nil
 }
 
-// serve sends on a connection until it fails, and returns why.
+// serve sends on a connection until it fails, and returns why. What still
+// waits then may go by the next connection, if there is one at once.
 func (p *peer) serve(c *conn) error {
 	p.setOut(c)
 	defer p.setOut(nil)
@@ -99,12 +100,11 @@ func (p *peer) serve(c *conn) error {
 		select {
 		case <-p.queue.ready:
 		case <-c.done:
-			p.lose(p.queue.take(nil))
 			return c.cause
 		}
 		msgs = p.queue.take(msgs)
 		if unsent, err := p.write(c, &out, msgs); err != nil {
-			p.lose(unsent, p.queue.take(nil))
+			p.lose(unsent)
 			return err
 		}
 		clear(msgs)

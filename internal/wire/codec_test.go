@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"errors"
 	"runtime"
+	"slices"
 	"testing"
 
 	"github.com/miruvor/miruvor/internal/kv"
@@ -84,6 +85,38 @@ func TestTruncatedMessagesAreMalformed(t *testing.T) {
 				t.Fatalf("%d of %d bytes of %+v: %v", n, len(encoded), m, err)
 			}
 		}
+	}
+}
+
+// Many elements with the largest numbers still take no more than SizeHint says.
+func TestSizeHintOfLongLists(t *testing.T) {
+	const count, most = 1000, 1<<64 - 1
+	entry := &raftpb.Entry{
+		Term: new(uint64(most)), Index: new(uint64(most)), Type: raftpb.EntryConfChangeV2.Enum(),
+		Data: make([]byte, 200),
+	}
+	pair := kv.KeyValue{
+		Key: make([]byte, 200), Value: make([]byte, 200),
+		CreateRevision: -1, ModRevision: -1, Version: -1, Lease: -1,
+	}
+	read := &kv.RangeRequest{
+		Range: kv.Range{Start: make([]byte, 200), End: make([]byte, 200)},
+		Limit: -1, BytesMax: -1, Revision: -1,
+		Serializable: true, KeysOnly: true, CountOnly: true, WantCount: true, Reverse: true,
+	}
+	app := &raftpb.Message{
+		Type: raftpb.MsgApp.Enum(), Entries: slices.Repeat([]*raftpb.Entry{entry}, count),
+	}
+	ops := slices.Repeat([]kv.Op{{Range: read}}, count)
+	pairs := &kv.RangeResponse{KVs: slices.Repeat([]kv.KeyValue{pair}, count)}
+	results := slices.Repeat([]kv.Result{{Put: &kv.PutResponse{Prev: &pair, Version: -1}}}, count)
+	for _, m := range []Message{
+		{Raft: &Raft{Msg: app}},
+		{Request: &Request{Txn: &kv.TxnRequest{Success: ops}}},
+		{Response: &Response{Range: pairs}},
+		{Response: &Response{Txn: &kv.TxnResponse{Results: results}}},
+	} {
+		mustRoundTrip(t, &m)
 	}
 }
 
@@ -243,19 +276,19 @@ func TestAllocationIsBounded(t *testing.T) {
 		},
 	}
 	for name, c := range costly {
-		count := inputBytes / max(len(c.element), keyValueSizeMin)
-		data := appendCount(c.head[:len(c.head)-1:len(c.head)-1], c.head[len(c.head)-1], count)
-		data = append(data, bytes.Repeat(c.element, count)...)
-		data = append(data, make([]byte, inputBytes)...)
-
-		var before, after runtime.MemStats
-		runtime.ReadMemStats(&before)
-		_, _, err := DecodeMessage(data)
-		runtime.ReadMemStats(&after)
-		factor := float64(after.TotalAlloc-before.TotalAlloc) / inputBytes
-		t.Logf("%s: %.0f bytes allocated a byte of input (%v)", name, factor, err)
-		if factor > factorMax {
-			t.Errorf("%s: %.0f times the input is more than %d", name, factor, factorMax)
+		for _, count := range []int{inputBytes / max(len(c.element), 3), inputBytes} {
+			data := appendCount(bytes.Clone(c.head[:len(c.head)-1]), c.head[len(c.head)-1], count)
+			data = append(data, bytes.Repeat(c.element, inputBytes/len(c.element))...)
+			data = append(data, make([]byte, 16)...)
+			var before, after runtime.MemStats
+			runtime.ReadMemStats(&before)
+			_, _, err := DecodeMessage(data)
+			runtime.ReadMemStats(&after)
+			factor := float64(after.TotalAlloc-before.TotalAlloc) / inputBytes
+			t.Logf("%d %s: %.0f bytes allocated a byte of input (%v)", count, name, factor, err)
+			if factor > factorMax {
+				t.Errorf("%s: %.0f times the input is more than %d", name, factor, factorMax)
+			}
 		}
 	}
 }

@@ -96,7 +96,6 @@ func (r *reader) raft() *Raft {
 			r.skip(tag)
 		}
 	}
-	r.require(out.Msg != nil)
 	return out
 }
 
