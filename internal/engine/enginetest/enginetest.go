@@ -156,6 +156,9 @@ func wantAll(t *testing.T, r engine.Reader, want ...string) {
 	}
 }
 
+// revisionBytes is the length of a revision at the end of a version key.
+const revisionBytes = 8
+
 // versionPrefix is the shape of keys that engines keep a prefix filter for:
 // package keyspace's versions, without their revision.
 func versionPrefix(name string) []byte {

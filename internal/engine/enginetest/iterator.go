@@ -190,6 +190,17 @@ func testSeekPrefix(t *testing.T, s Subject) {
 	})
 	wantSeek(t, e, versionPrefix("b"), versionKey("b", 9), nil)
 	wantSeek(t, e, versionPrefix("d"), versionKey("d", 9), versionKey("d", 3))
+
+	// A range may begin and end between the versions of a key.
+	commit(t, e, func(b engine.Batch) {
+		noError(t, b.DeleteRange(versionKey("a", 7), versionKey("bb", 6)))
+	})
+	for range 2 {
+		wantSeek(t, e, versionPrefix("a"), versionPrefix("a"), versionKey("a", 1<<40))
+		wantSeek(t, e, versionPrefix("a"), versionKey("a", 7), nil)
+		wantSeek(t, e, versionPrefix("bb"), versionPrefix("bb"), versionKey("bb", 3))
+		noError(t, e.Flush())
+	}
 }
 
 func checkSeekPrefix(t *testing.T, r engine.Reader) {

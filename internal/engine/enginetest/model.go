@@ -141,16 +141,34 @@ func (r *modelRun) name() string {
 	return []string{"a", "a\x00", "a\x00\x01", "aa", "b", "\xff"}[r.rng.IntN(6)]
 }
 
-// bounds are the ends of a range; none of them is a version.
-func (r *modelRun) bounds() (start, end string) {
-	pick := func() string {
-		if r.rng.IntN(2) == 0 {
-			return fmt.Sprintf("\x02%02d", r.rng.IntN(40))
-		}
-		return string(versionPrefix(r.name()))
-	}
+// bounds are the ends of a range.
+func (r *modelRun) bounds(pick func() string) (start, end string) {
 	start, end = pick(), pick()
 	return min(start, end), max(start, end)
+}
+
+// bound is a key, a version without its revision, or of a shape that no key
+// has: with half a revision or with more than one.
+func (r *modelRun) bound() string {
+	switch r.rng.IntN(4) {
+	case 0:
+		return string(versionPrefix(r.name()))
+	case 1:
+		key := r.key()
+		return key[:len(key)-r.rng.IntN(min(len(key), revisionBytes))]
+	case 2:
+		return r.key() + string([]byte{0, 1, 0xff}[r.rng.IntN(3)])
+	default:
+		return r.key()
+	}
+}
+
+// spanBound is a key or a version without its revision.
+func (r *modelRun) spanBound() string {
+	if r.rng.IntN(2) == 0 {
+		return string(versionPrefix(r.name()))
+	}
+	return r.key()
 }
 
 func (r *modelRun) value() string {
@@ -164,7 +182,7 @@ func (r *modelRun) commit(t *testing.T) {
 	for range 1 + r.rng.IntN(6) {
 		switch r.rng.IntN(8) {
 		case 0:
-			start, end := r.bounds()
+			start, end := r.bounds(r.bound)
 			noError(t, b.DeleteRange([]byte(start), []byte(end)))
 			next.deleteRange(start, end)
 		case 1, 2:
@@ -190,8 +208,8 @@ func (r *modelRun) ingest(t *testing.T) {
 	for len(r.views) > 0 {
 		r.closeView(t)
 	}
-	a, b := r.bounds()
-	c, d := r.bounds()
+	a, b := r.bounds(r.spanBound)
+	c, d := r.bounds(r.spanBound)
 	var spans []engine.Span
 	if a < b {
 		spans = append(spans, span(a, b))
@@ -232,7 +250,7 @@ func (r *modelRun) ingestPairs(spans []engine.Span) [][2]string {
 	var out [][2]string
 	for _, key := range pairs.keys("", "") {
 		if r.rng.IntN(20) == 0 {
-			pairs[key] = string(bytes.Repeat([]byte("large"), 100<<10))
+			pairs[key] = string(bytes.Repeat([]byte("large"), 60<<10))
 		}
 		out = append(out, [2]string{key, pairs[key]})
 	}
@@ -248,7 +266,9 @@ func (r *modelRun) checkGet(t *testing.T, reader engine.Reader, m model) {
 		wantError(t, err, engine.ErrNotFound)
 		return
 	}
-	noError(t, err)
+	if err != nil {
+		t.Fatalf("Get(%x): %v", key, err)
+	}
 	if string(got) != want {
 		t.Fatalf("Get(%x) = %q, want %q", key, got, want)
 	}
@@ -267,7 +287,9 @@ func (r *modelRun) checkSeekPrefix(t *testing.T, reader engine.Reader, m model) 
 		wantError(t, err, engine.ErrNotFound)
 		return
 	}
-	noError(t, err)
+	if err != nil {
+		t.Fatalf("SeekPrefix(%x, %x): %v, want %x", prefix, seek, err, keys[0])
+	}
 	if string(key) != keys[0] || string(value) != m[keys[0]] {
 		t.Fatalf("SeekPrefix(%x, %x) = %x, %q; want %x", prefix, seek, key, value, keys[0])
 	}
@@ -279,7 +301,7 @@ func (r *modelRun) checkIter(t *testing.T, reader engine.Reader, m model) {
 	t.Helper()
 	var lower, upper string
 	if r.rng.IntN(3) > 0 {
-		lower, upper = r.bounds()
+		lower, upper = r.bounds(r.bound)
 	}
 	keys := m.keys(lower, upper)
 	if upper == "" {
@@ -321,10 +343,10 @@ func (r *modelRun) move(it engine.Iterator, keys []string, at int) (ok bool, to 
 	case 1:
 		return it.Last(), len(keys) - 1, "last"
 	case 2:
-		key := r.key()
+		key := r.bound()
 		return it.SeekGE([]byte(key)), sort.SearchStrings(keys, key), "seekge"
 	case 3:
-		key := r.key()
+		key := r.bound()
 		return it.SeekLT([]byte(key)), sort.SearchStrings(keys, key) - 1, "seeklt"
 	case 4, 5:
 		return it.Next(), min(at+1, len(keys)), "next"

@@ -19,6 +19,7 @@ var comparer = func() *pebble.Comparer {
 	c.Split = split
 	c.Separator = separator
 	c.Successor = successor
+	c.ImmediateSuccessor = immediateSuccessor
 	return &c
 }()
 
@@ -40,5 +41,16 @@ func successor(dst, a []byte) []byte {
 	if bytes.Compare(dst[n:], a) < 0 {
 		return append(dst[:n], a...)
 	}
+	return dst
+}
+
+// immediateSuccessor appends the lowest prefix above the prefix a, which has to
+// be above every version of a as well: Pebble cuts range deletions there.
+func immediateSuccessor(dst, a []byte) []byte {
+	dst = append(dst, a...)
+	if !isVersionPrefix(a) {
+		return append(dst, 0)
+	}
+	dst[len(dst)-1]++
 	return dst
 }

@@ -75,9 +75,12 @@ func largeIngest(e engine.Engine) error {
 	if err != nil {
 		return err
 	}
+	noise := rand.NewChaCha8([32]byte{})
 	for _, space := range []byte{2, 4, 5} {
 		for i := range 100 {
-			value := bytes.Repeat([]byte("n"), 2<<10)
+			value := make([]byte, 2<<10)
+			noise.Read(value)
+			value[0] = 'n'
 			if err := in.Add(fmt.Appendf([]byte{space}, "%04d", 2*i), value); err != nil {
 				return errors.Join(err, in.Abort())
 			}
@@ -97,9 +100,13 @@ type hook func(op errorfs.Op) error
 func (h hook) MaybeError(op errorfs.Op) error { return h(op) }
 func (h hook) String() string                 { return "hook" }
 
-// ingestEngine holds stateBefore, some of it flushed, on a disk that calls h.
+// ingestEngine holds stateBefore, some of it flushed, on a disk that calls h
+// if there is one.
 func ingestEngine(t *testing.T, disk *vfs.MemFS, h hook) *Engine {
 	t.Helper()
+	if h == nil {
+		h = func(errorfs.Op) error { return nil }
+	}
 	e := mustOpen(t, Options{FS: errorfs.Wrap(disk, h)})
 	old := bytes.Repeat([]byte("o"), 100)
 	fill(t, e, 3, 150, old)

@@ -12,6 +12,7 @@ func (e *Engine) Metrics() map[string]float64 {
 		"read_amplification":       float64(m.ReadAmp()),
 		"flushes_total":            float64(m.Flush.Count),
 		"ingests_total":            float64(m.Ingest.Count),
+		"ingested_tables_total":    float64(m.Total().TablesIngested),
 		"compactions_total":        float64(m.Compact.Count),
 		"compactions_failed_total": float64(m.Compact.FailedCount),
 		"compaction_debt_bytes":    float64(m.Compact.EstimatedDebt),

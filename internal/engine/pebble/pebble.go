@@ -57,6 +57,8 @@ type Engine struct {
 	durable durable
 	// ingests counts ingests, to name their files.
 	ingests atomic.Uint64
+	// tableBytes is the size at which an ingest begins another table.
+	tableBytes uint64
 }
 
 var _ engine.Engine = (*Engine)(nil)
@@ -68,7 +70,11 @@ func Open(dir string, opts Options) (*Engine, error) {
 	if opts.Logger == nil {
 		opts.Logger = slog.New(slog.DiscardHandler)
 	}
-	e := &Engine{dir: dir, events: newEvents(opts.Logger, opts.OnFlush)}
+	e := &Engine{
+		dir:        dir,
+		events:     newEvents(opts.Logger, opts.OnFlush),
+		tableBytes: tableBytesDefault,
+	}
 	e.options = pebbleOptions(opts, e.events)
 	db, err := pebble.Open(dir, e.options)
 	if err != nil {

@@ -15,8 +15,8 @@ import (
 
 const (
 	ingestDir = "ingest"
-	// tableBytesMax is the size at which a table ends and the next begins.
-	tableBytesMax = 64 << 20
+	// tableBytesDefault is the size at which a table ends and the next begins.
+	tableBytesDefault = 64 << 20
 	// tableLevel is where tables are meant to end up; it sets their blocks
 	// and filters.
 	tableLevel = 6
@@ -83,7 +83,7 @@ func (t *tables) add(key, value []byte) error {
 			return err
 		}
 	}
-	if t.writer != nil && t.writer.Raw().EstimatedSize() > tableBytesMax {
+	if t.writer != nil && t.writer.Raw().EstimatedSize() > t.engine.tableBytes {
 		if err := t.endTable(key); err != nil {
 			return err
 		}
