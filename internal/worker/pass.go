@@ -18,8 +18,8 @@ const roundsMax = 64
 func (w *Worker) Pass(now wire.Instant) (eff *Effects, more bool) {
 	busy := true
 	for round := 0; busy && round < roundsMax; round++ {
-		w.runOracle(now)
 		w.askOracle(now)
+		w.runOracle(now)
 		busy = w.settle(now)
 		busy = w.deliver(now) || busy
 	}
