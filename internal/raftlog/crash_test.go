@@ -145,9 +145,9 @@ func (r *crashRun) step() {
 }
 
 func TestCrash(t *testing.T) {
-	seeds, steps := uint64(100), 300
+	seeds, steps := uint64(40), 300
 	if testing.Short() {
-		seeds = 20
+		seeds = 6
 	}
 	for seed := range seeds {
 		r := &crashRun{

@@ -61,9 +61,10 @@ func segmentOf(bodies ...[]byte) []byte {
 	h.encode(&head)
 	file := head[:]
 	for i, body := range bodies {
+		records := countRecords(body)
 		buf := append(make([]byte, batchHeaderBytes), body...)
 		batchHeader{
-			bodyBytes: uint32(len(body)), records: countRecords(body), seq: uint64(i + 1),
+			bodyBytes: uint32(len(body)), records: records, seq: uint64(i + 1),
 			synced: uint32(len(file)), bodySum: crc32.Checksum(body, castagnoli),
 		}.encode(buf, h.seed(), int64(len(file)))
 		buf = append(buf, make([]byte, alignUp(int64(len(buf)))-int64(len(buf)))...)
@@ -108,6 +109,16 @@ func seedBodies(t testing.TB) [][]byte {
 	}
 }
 
+// TestSegmentOf makes sure that the fuzzers get past the checksums.
+func TestSegmentOf(t *testing.T) {
+	fs := disk{segmentName(1): segmentOf(seedBodies(t)...)}.fs(t)
+	l := mustOpen(t, fuzzOptions(fs))
+	defer l.Close()
+	if first, _ := l.Group(2).FirstIndex(); first != 5 || len(l.Groups()) != 1 {
+		t.Fatalf("groups %v, first index %d", l.Groups(), first)
+	}
+}
+
 // FuzzSegment opens arbitrary bytes as a segment.
 func FuzzSegment(f *testing.F) {
 	bodies := seedBodies(f)
@@ -127,4 +138,17 @@ func FuzzRecords(f *testing.F) {
 	f.Fuzz(func(t *testing.T, a, b, c []byte) {
 		openFuzzed(t, segmentOf(bytes.Clone(a), bytes.Clone(b), bytes.Clone(c)))
 	})
+}
+
+// TestGapIsRefused opens a log that lacks entries, though all checksums are
+// right.
+func TestGapIsRefused(t *testing.T) {
+	l := mustOpen(t, fuzzOptions(vfs.NewMem()))
+	defer l.Close()
+	var b batch
+	b.add(l.Group(1), &Record{Shard: 1, Entries: makeEntries(3, 2, 1, 4)})
+	fs := disk{segmentName(1): segmentOf(b.buf[batchHeaderBytes:])}.fs(t)
+	if _, err := Open(fuzzOptions(fs)); !errors.Is(err, kv.ErrCorrupt) {
+		t.Fatalf("open: %v", err)
+	}
 }
