@@ -129,6 +129,13 @@ func TestMalformedMessageTakesNoOtherWithIt(t *testing.T) {
 	if msgs[0].Request.ID != 1 || msgs[1].Request.ID != 3 {
 		t.Errorf("got %+v", msgs)
 	}
+	longer := append(bytes.Clone(payload[:second+size]), 0)
+	binary.LittleEndian.PutUint32(longer, 2)
+	binary.LittleEndian.PutUint32(longer[second-messageSizeBytes:], uint32(size)+1)
+	longer[second] = payload[batchCountBytes+messageSizeBytes]
+	if msgs, malformed, err := readBatch(longer); len(msgs) != 1 || malformed != 1 || err != nil {
+		t.Errorf("a message with a byte too many: %d, %d malformed, %v", len(msgs), malformed, err)
+	}
 	for n := range len(payload) {
 		if _, _, err := readBatch(payload[:n]); err == nil {
 			t.Fatalf("%d of %d bytes pass for a batch", n, len(payload))

@@ -1,6 +1,7 @@
 package transport
 
 import (
+	"errors"
 	"runtime"
 	"slices"
 	"strings"
@@ -73,6 +74,21 @@ func TestOverTCP(t *testing.T) {
 			stacks := make([]byte, 1<<16)
 			t.Fatalf("left behind:\n%s", stacks[:runtime.Stack(stacks, true)])
 		}
+	}
+}
+
+// A receiver's reason reaches a sender that is in the middle of writing,
+// although the receiver does not read on.
+func TestReasonArrivesOverTCP(t *testing.T) {
+	there := &recorder{snapshot: func(_ kv.NodeID, _ wire.SnapshotHeader, pairs stream) error {
+		for range pairs {
+			return errors.New("disk is full")
+		}
+		return nil
+	}}
+	a, _ := overTCP(t, &recorder{}, there)
+	for range 8 {
+		mustFail(t, sendPairs(t, a, numberedPairs(50_000)), "disk is full")
 	}
 }
 
