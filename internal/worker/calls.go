@@ -57,18 +57,23 @@ func (w *Worker) Submit(now wire.Instant, req Request) {
 
 // routeTxn sends a transaction to the shard that holds its keys.
 func (w *Worker) routeTxn(now wire.Instant, c *call) {
-	spans := mvcc.Spans(c.req.Txn)
-	shard := &w.shards.Shards[0]
-	for i, span := range spans {
+	var shard *placement.Shard
+	var first kv.Range
+	for _, span := range mvcc.Spans(c.req.Txn) {
 		over := w.shards.Overlapping(span)
 		if len(over) == 0 {
 			continue // an empty range lies anywhere
 		}
-		if len(over) > 1 || (i > 0 && over[0].ID != shard.ID) {
-			w.finish(c, Reply{Err: crossShard(shard, &over[len(over)-1], spans[0], span)})
+		if shard == nil {
+			shard, first = &over[0], span
+		}
+		if last := &over[len(over)-1]; len(over) > 1 || last.ID != shard.ID {
+			w.finish(c, Reply{Err: crossShard(shard, last, first, span)})
 			return
 		}
-		shard = &over[0]
+	}
+	if shard == nil {
+		shard = &w.shards.Shards[0]
 	}
 	w.start(now, c, &leg{shard: shard.ID, key: shard.Range.Start, txn: c.req.Txn})
 }
@@ -84,11 +89,10 @@ func crossShard(a, b *placement.Shard, first, span kv.Range) error {
 func (w *Worker) routeRange(now wire.Instant, c *call) {
 	req := c.req.Range
 	over := w.shards.Overlapping(req.Range)
+	if len(over) == 0 { // an empty range lies anywhere, and is read at a revision too
+		over = []placement.Shard{*w.shards.Locate(req.Start)}
+	}
 	switch {
-	case len(over) == 0:
-		w.start(now, c, &leg{
-			shard: w.shards.Shards[0].ID, txn: &kv.TxnRequest{}, empty: true,
-		})
 	case len(over) == 1:
 		w.start(now, c, &leg{shard: over[0].ID, key: req.Start, rng: w.part(c, over[0])})
 	case req.Serializable:

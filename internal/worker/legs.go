@@ -18,8 +18,6 @@ type leg struct {
 	// Exactly one of txn and rng is set.
 	txn *kv.TxnRequest
 	rng *wire.RangeAt
-	// empty marks a range without keys, which only asks for the revision.
-	empty bool
 	// hint is who leads according to the last answer, 0 if it did not tell.
 	hint kv.NodeID
 	// to is the node that was asked last; sent says that it may be at work.
@@ -145,7 +143,7 @@ func (w *Worker) retryIfDue(now wire.Instant, l *leg) {
 	if l.sent {
 		w.routes.forget(l.shard)
 	}
-	if s := w.shards.Locate(l.key); s != nil && !l.empty {
+	if s := w.shards.Locate(l.key); s != nil {
 		l.shard = s.ID
 	}
 	w.ask(now, l)
@@ -194,8 +192,6 @@ func (w *Worker) lostNode(now wire.Instant, node kv.NodeID) {
 func (w *Worker) legDone(now wire.Instant, l *leg, resp *wire.Response) {
 	c := l.call
 	switch {
-	case l.empty && resp.Txn != nil:
-		w.finish(c, Reply{Range: &kv.RangeResponse{Revision: resp.Txn.Revision}})
 	case l.txn != nil:
 		w.finish(c, Reply{Txn: resp.Txn})
 	case c.plan != nil:
