@@ -22,8 +22,14 @@ type testCluster struct {
 
 func newTestCluster(t *testing.T, size, shards int, durability Durability) *testCluster {
 	t.Helper()
+	return newClusterOf(t, size, Cluster{Shards: shards}, Config{Durability: durability})
+}
+
+// newClusterOf starts size nodes, which get their names, addresses and
+// directories and are like base in all else.
+func newClusterOf(t *testing.T, size int, cl Cluster, base Config) *testCluster {
+	t.Helper()
 	c := &testCluster{t: t, nodes: make([]*Node, size)}
-	cl := Cluster{Shards: shards}
 	dir := t.TempDir()
 	for i := range size {
 		cl.Members = append(cl.Members, Member{Name: fmt.Sprintf("n%d", i+1), Peer: freeAddr(t)})
@@ -34,10 +40,10 @@ func newTestCluster(t *testing.T, size, shards int, durability Durability) *test
 	}
 	for _, m := range cl.Members {
 		logger := slog.New(slog.NewTextHandler(os.Stderr, &slog.HandlerOptions{Level: level}))
-		c.configs = append(c.configs, Config{
-			Name: m.Name, Dir: filepath.Join(dir, m.Name), Listen: m.Peer, Cluster: cl,
-			Durability: durability, Logger: logger.With("node", m.Name),
-		})
+		cfg := base
+		cfg.Name, cfg.Dir, cfg.Listen = m.Name, filepath.Join(dir, m.Name), m.Peer
+		cfg.Cluster, cfg.Logger = cl, logger.With("node", m.Name)
+		c.configs = append(c.configs, cfg)
 	}
 	for i := range size {
 		c.start(i)
