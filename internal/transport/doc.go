@@ -18,8 +18,8 @@
 //  1. Nothing of a peer is taken before both sides have checked the other's
 //     protocol version, cluster, node id and data formats, and the Handler has agreed.
 //  2. Messages from one node to another arrive in the order sent, each at
-//     most once. Any may be lost: the queue is bounded, and a broken
-//     connection takes along what it held.
+//     most once. Any may be lost: the queue is bounded, a broken connection
+//     takes along what was written to it, and a peer that is down gets nothing.
 //  3. A message reported by Lost, or counted as dropped by Send, never
 //     arrives. Nothing is known of one that is reported by neither.
 //  4. What a peer can make a node allocate is bounded by Limits.
