@@ -129,6 +129,9 @@ func (r *Replica) restored(out *Output) {
 // Truncate forgets the log that nobody needs: up to what the engine holds
 // durably, less a tail for followers that lag.
 func (r *Replica) Truncate(durable uint64) {
+	if r.role.restoring > 0 {
+		return // the engine may be ahead of the log, which begins anew behind it
+	}
 	b := r.cfg.Bounds
 	upTo := durable
 	if r.cfg.Log.Bytes() < b.LogKeepBytes {
