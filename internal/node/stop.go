@@ -53,6 +53,7 @@ func (n *Node) close() error {
 		errs = append(errs, n.transport.Close())
 	}
 	n.threads.end()
+	n.running.Wait() // for snapshots that a thread began to send meanwhile
 	close(n.stopped)
 	if n.writer != nil {
 		n.writer.Close()
