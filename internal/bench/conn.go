@@ -9,7 +9,6 @@ import (
 	"io"
 	"net"
 	"net/http/httputil"
-	"strconv"
 	"time"
 )
 
@@ -134,7 +133,7 @@ func parseLength(value []byte) (int64, error) {
 	n := int64(0)
 	for _, digit := range value {
 		if digit < '0' || digit > '9' || n > 1<<40 {
-			return 0, fmt.Errorf("%w: content-length %s", errMalformed, strconv.Quote(string(value)))
+			return 0, fmt.Errorf("%w: content-length %q", errMalformed, value)
 		}
 		n = n*10 + int64(digit-'0')
 	}

@@ -74,7 +74,8 @@ func newRoot() *cobra.Command {
 		&cobra.Group{ID: groupServer, Title: "Servers:"},
 		&cobra.Group{ID: groupClient, Title: "Clients:"},
 	)
-	root.AddCommand(newDemo(), newStart(), newPut(), newGet(), newDel(), newScan(), newStatus(), newBench(), newVersion())
+	root.AddCommand(newDemo(), newStart(), newCheck())
+	root.AddCommand(newPut(), newGet(), newDel(), newScan(), newStatus(), newBench(), newVersion())
 	root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return usageError{err} })
 	refuseUsage(root)
 	return root

@@ -13,7 +13,8 @@ type condition struct {
 }
 
 func addRevisionCondition(cmd *cobra.Command, c *condition) {
-	cmd.Flags().Int64Var(&c.revision, "if-revision", 0, "only if the key was last changed at this revision")
+	cmd.Flags().Int64Var(&c.revision, "if-revision", 0,
+		"only if the key was last changed at this revision")
 }
 
 func (c *condition) check() error {

@@ -66,16 +66,16 @@ func addStartFlags(cmd *cobra.Command) *startOptions {
 	o := &startOptions{}
 	flags := cmd.Flags()
 	flags.SortFlags = false
-	flags.StringVar(&o.name, "name", "default", "name of the node, one of its own in the cluster")
-	flags.StringVar(&o.data, "data", "", "data directory (default "+dataDefault+"/NAME)")
+	flags.StringVar(&o.name, "name", "default", "name of the node, no other's in the cluster")
+	flags.StringVar(&o.data, "data", "", "data directory, else "+dataDefault+"/NAME")
 	flags.StringVar(&o.addresses.client, "client", "127.0.0.1:2379",
-		"host:port to listen on for clients; no host is every interface")
+		"host:port to listen on for clients; without a host it is\nevery interface")
 	flags.StringVar(&o.addresses.peer, "peer", "127.0.0.1:2380",
 		"host:port to listen on for the other nodes")
 	flags.StringVar(&o.addresses.advertiseClient, "advertise-client", "",
-		"host:port where clients reach the node (default as --client)")
+		"host:port where clients reach the node, else --client")
 	flags.StringVar(&o.addresses.advertisePeer, "advertise-peer", "",
-		"host:port where nodes reach it (default as in --initial-cluster)")
+		"host:port where nodes reach it, else as the members say")
 	o.founding.addFlags(cmd)
 	o.serving.addFlags(cmd)
 	o.logging.addFlags(cmd, "info")
@@ -85,14 +85,14 @@ func addStartFlags(cmd *cobra.Command) *startOptions {
 func (f *founding) addFlags(cmd *cobra.Command) {
 	flags := cmd.Flags()
 	flags.Var(&f.members, "initial-cluster",
-		"all nodes of a new cluster and their peer addresses, the same on each\n"+
-			"(default this node alone)")
+		"n1=host:port,n2=host:port: all nodes of a new cluster, with\n"+
+			"their peer addresses, the same on each; else this one alone")
 	flags.StringVar(&f.token, "initial-cluster-token", "miruvor",
-		"tells clusters apart whose nodes are called the same")
+		"tells clusters apart whose nodes have the same names")
 	flags.IntVar(&f.shards, "initial-shards", 1, "shards that a new cluster begins with")
 	flags.Var(&f.splitAt, "split-at",
-		"the keys that part these shards, percent-encoded, ascending\n"+
-			"(default even parts of all byte strings)")
+		"a,b: the keys that part these shards, percent-encoded,\n"+
+			"ascending; else even parts of all byte strings")
 	flags.IntVar(&f.replicas, "replicas", 3, "nodes that hold a copy of a shard, at most")
 }
 
@@ -100,10 +100,10 @@ func (s *serving) addFlags(cmd *cobra.Command) {
 	s.durability = newChoice("sync", "os", "memory")
 	s.readMode = newChoice("lease", "quorum")
 	addChoice(cmd, s.durability, "durability", "",
-		"a write is answered once a majority has it: on disk, in the operating\n"+
-			"system's cache, or in memory only")
+		"a write is answered once a majority has it: on disk, in\n"+
+			"the operating system's cache, or in memory")
 	addChoice(cmd, s.readMode, "read-mode", "",
-		"reads trust that clocks run about equally fast, or ask a majority")
+		"reads trust that clocks run about equally fast, or ask\na majority")
 	flags := cmd.Flags()
 	flags.DurationVar(&s.requestTimeout, "request-timeout", 5*time.Second,
 		"the longest that a request may take")
@@ -111,7 +111,7 @@ func (s *serving) addFlags(cmd *cobra.Command) {
 		"the most bytes of keys and values in a request")
 	flags.IntVar(&s.txnOpsMax, "max-txn-ops", kv.DefaultLimits.OpsMax,
 		"the most operations in a transaction")
-	flags.BoolVar(&s.pprof, "pprof", false, "serve profiles at /debug/pprof on the client port")
+	flags.BoolVar(&s.pprof, "pprof", false, "serve profiles at /debug/pprof, to clients")
 }
 
 func (l *logging) addFlags(cmd *cobra.Command, level string) {

@@ -88,6 +88,7 @@ func (d *delCommand) answer(cmd *cobra.Command, resp *kv.TxnResponse) error {
 			Deleted  int64       `json:"deleted"`
 		}{resp.Revision, deleted})
 	}
-	_, err := fmt.Fprintf(cmd.OutOrStdout(), "revision %d, deleted %d\n", int64(resp.Revision), deleted)
+	_, err := fmt.Fprintf(cmd.OutOrStdout(), "revision %d, deleted %d\n",
+		int64(resp.Revision), deleted)
 	return err
 }

@@ -38,19 +38,24 @@ above it if that is taken by another node of the demo.`,
 		ValidArgsFunction: cobra.NoFileCompletions,
 		RunE:              d.run,
 	}
+	d.addFlags(cmd)
+	return cmd
+}
+
+func (d *demoCommand) addFlags(cmd *cobra.Command) {
 	flags := cmd.Flags()
 	flags.SortFlags = false
 	flags.IntVar(&d.nodes, "nodes", 3, "nodes of the cluster")
 	flags.IntVar(&d.shards, "shards", 4, "shards that the keys are spread over")
 	flags.Var(&d.splitAt, "split-at",
-		"the keys that part the shards, percent-encoded, ascending\n"+
-			"(default what spreads keys that begin with letters and digits)")
+		"a,b: the keys that part the shards, percent-encoded,\n"+
+			"ascending; else what spreads letters and digits")
 	flags.StringVar(&d.data, "data", dataDefault, "data directory, one below it for each node")
 	flags.BoolVar(&d.ephemeral, "ephemeral", false, "keep everything in memory")
-	flags.Var(&d.clientPorts, "client-ports", "a port for each node's clients (default 2379,22379,32379)")
-	flags.Var(&d.peerPorts, "peer-ports", "a port for each node's peers (default see above)")
+	flags.Var(&d.clientPorts, "client-ports",
+		"a port for each node's clients, else 2379,22379,32379")
+	flags.Var(&d.peerPorts, "peer-ports", "a port for each node's peers, else as said above")
 	d.logging.addFlags(cmd, "warn")
-	return cmd
 }
 
 func (d *demoCommand) run(cmd *cobra.Command, _ []string) error {
@@ -139,7 +144,8 @@ func (d *demoCommand) banner(configs []instanceConfig) string {
 	if d.ephemeral {
 		where = "all in memory"
 	}
-	fmt.Fprintf(&b, "Miruvor %s, a demo: %d nodes, %d shards, %s\n\n", version(), d.nodes, d.shards, where)
+	fmt.Fprintf(&b, "Miruvor %s, a demo: %d nodes, %d shards, %s\n\n",
+		version(), d.nodes, d.shards, where)
 	for _, c := range configs {
 		fmt.Fprintf(&b, "  %s  clients http://%s  peers %s\n", c.node.Name, c.listen, c.node.Listen)
 	}

@@ -126,7 +126,8 @@ func (c *demoCluster) statuses(ctx context.Context) []kv.Status {
 // happens to it.
 func demoState(statuses []kv.Status) string {
 	ready := 0
-	names, terms, leaders := map[kv.NodeID]string{}, map[kv.ShardID]uint64{}, map[kv.ShardID]kv.NodeID{}
+	names := map[kv.NodeID]string{}
+	terms, leaders := map[kv.ShardID]uint64{}, map[kv.ShardID]kv.NodeID{}
 	for _, status := range statuses {
 		names[status.Node] = status.Name
 		if status.Ready {

@@ -102,7 +102,8 @@ func (d *demoCommand) checkNodesOfData() []error {
 		return nil
 	}
 	return []error{fmt.Errorf("--nodes is %d, but %s holds a demo of %d nodes: "+
-		"start it with --nodes %d, or give another --data", d.nodes, d.data, len(found), len(found))}
+		"start it with --nodes %d, or give another --data",
+		d.nodes, d.data, len(found), len(found))}
 }
 
 // spreadSplits are the keys that part n shards so that keys of plain text meet

@@ -90,9 +90,9 @@ func (g *getCommand) answer(out io.Writer, pair *kv.KeyValue) error {
 		return err
 	case outputTable:
 		table := tabwriter.NewWriter(out, 0, 0, 2, ' ', 0)
-		fmt.Fprintf(table, "key\t%s\nvalue\t%s\ncreated\trevision %d\nchanged\trevision %d\nversion\t%d\n",
-			g.show(pair.Key), printable(pair.Value), int64(pair.CreateRevision),
-			int64(pair.ModRevision), pair.Version)
+		fmt.Fprintf(table, "key\t%s\nvalue\t%s\n", g.show(pair.Key), printable(pair.Value))
+		fmt.Fprintf(table, "created\trevision %d\nchanged\trevision %d\nversion\t%d\n",
+			int64(pair.CreateRevision), int64(pair.ModRevision), pair.Version)
 		return table.Flush()
 	}
 	if _, err := out.Write(pair.Value); err != nil {

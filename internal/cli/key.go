@@ -21,7 +21,8 @@ type keySyntax struct {
 
 func addKeySyntax(cmd *cobra.Command) *keySyntax {
 	s := &keySyntax{}
-	cmd.Flags().BoolVar(&s.hex, "hex", false, "keys are hexadecimal, as in 00ff, where given and where shown")
+	cmd.Flags().BoolVar(&s.hex, "hex", false,
+		"keys are hexadecimal, as in 00ff, where given and where shown")
 	return s
 }
 
@@ -32,7 +33,8 @@ func (s *keySyntax) parse(name, text string) ([]byte, error) {
 	}
 	key, err := hex.DecodeString(text)
 	if err != nil {
-		return nil, usagef("%s is %q, with --hex it must be pairs of hexadecimal digits", name, text)
+		return nil, usagef("%s is %q, with --hex it must be pairs of hexadecimal digits",
+			name, text)
 	}
 	return key, nil
 }
@@ -115,7 +117,8 @@ func (r *keyRange) keys() (kv.Range, error) {
 		return keys, usageError{err}
 	}
 	if keys.Empty() {
-		return keys, usagef("--end %s does not come after --start %s", r.show(keys.End), r.show(keys.Start))
+		return keys, usagef("--end %s does not come after --start %s",
+			r.show(keys.End), r.show(keys.Start))
 	}
 	return keys, nil
 }

@@ -32,7 +32,7 @@ func (l *memberList) String() string {
 }
 
 // Type implements pflag.Value.
-func (l *memberList) Type() string { return "name=host:port,..." }
+func (l *memberList) Type() string { return "members" }
 
 // Set implements pflag.Value.
 func (l *memberList) Set(text string) error {
@@ -61,7 +61,7 @@ func (l *keyList) String() string {
 }
 
 // Type implements pflag.Value.
-func (l *keyList) Type() string { return "key,..." }
+func (l *keyList) Type() string { return "keys" }
 
 // Set implements pflag.Value.
 func (l *keyList) Set(text string) error {
@@ -93,7 +93,7 @@ func (l *portList) String() string {
 }
 
 // Type implements pflag.Value.
-func (l *portList) Type() string { return "port,..." }
+func (l *portList) Type() string { return "ports" }
 
 // Set implements pflag.Value.
 func (l *portList) Set(text string) error {

@@ -99,7 +99,8 @@ func readValue(name string, r io.Reader) ([]byte, error) {
 		return nil, fmt.Errorf("%s: %w", name, err)
 	}
 	if len(value) > valueBytesMax {
-		return nil, fmt.Errorf("%s holds more than %d bytes, which is the most", name, valueBytesMax)
+		return nil, fmt.Errorf("%s holds more than %d bytes, which is the most",
+			name, valueBytesMax)
 	}
 	return value, nil
 }

@@ -29,9 +29,10 @@ func addRemote(cmd *cobra.Command) *remote {
 	r := &remote{}
 	cmd.GroupID = groupClient
 	cmd.Flags().StringSliceVar(&r.endpoints, "endpoints", []string{endpointDefault},
-		"nodes to ask, host:port or http://host:port; the next is tried when one\n"+
-			"does not answer ["+endpointsEnv+"]")
-	cmd.Flags().DurationVar(&r.timeout, "timeout", timeoutDefault, "the longest that one request may take")
+		"nodes to ask, host:port or http://host:port; the next\n"+
+			"is tried when one does not answer\n["+endpointsEnv+"]")
+	cmd.Flags().DurationVar(&r.timeout, "timeout", timeoutDefault,
+		"the longest that one request may take")
 	cmd.PreRunE = func(cmd *cobra.Command, _ []string) error {
 		given := os.Getenv(endpointsEnv)
 		if !cmd.Flags().Changed("endpoints") && given != "" {

@@ -22,9 +22,9 @@ const clearLine = "\r\x1b[K"
 type screen struct {
 	mu  sync.Mutex
 	out io.Writer
-	// terminal is nil if out is none.
-	terminal *os.File
-	line     string
+	// width is that of the terminal, nil if out is none.
+	width func() int
+	line  string
 	// state and numbers were shown last, at that time.
 	state, numbers string
 	at             time.Time
@@ -32,8 +32,14 @@ type screen struct {
 
 func newScreen(out io.Writer) *screen {
 	s := &screen{out: out}
-	if isTerminal(out) {
-		s.terminal, _ = out.(*os.File)
+	if file, ok := out.(*os.File); ok && isTerminal(out) {
+		s.width = func() int {
+			width, _, err := term.GetSize(int(file.Fd()))
+			if err != nil {
+				return 80
+			}
+			return width
+		}
 	}
 	return s
 }
@@ -59,7 +65,7 @@ func (s *screen) show(state, numbers string) {
 	if numbers != "" {
 		text += "; " + numbers
 	}
-	if s.terminal == nil {
+	if s.width == nil {
 		due := numbers != s.numbers && time.Since(s.at) >= quietMax
 		if state != s.state || due {
 			fmt.Fprintln(s.out, "miruvor:", text)
@@ -67,11 +73,8 @@ func (s *screen) show(state, numbers string) {
 		}
 		return
 	}
-	if width, _, err := term.GetSize(int(s.terminal.Fd())); err == nil && width > 1 {
-		text = shortened(text, width-1)
-	}
-	s.line = text
-	fmt.Fprint(s.out, clearLine, text)
+	s.line = shortened(text, max(s.width()-1, 1))
+	fmt.Fprint(s.out, clearLine, s.line)
 }
 
 // end leaves the line as it is and writes below it from now on.

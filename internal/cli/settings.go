@@ -31,7 +31,7 @@ func newSettings(flags *pflag.FlagSet, file string) *settings {
 	s := &settings{flags: flags, file: file}
 	flags.VisitAll(func(f *pflag.Flag) {
 		f.Value = &keptValue{Value: f.Value, name: f.Name, settings: s}
-		f.Usage += " [" + envName(f.Name) + "]"
+		f.Usage += "\n[" + envName(f.Name) + "]"
 	})
 	return s
 }

@@ -1,0 +1,137 @@
+package cli
+
+import (
+	"errors"
+	"flag"
+	"fmt"
+	"net"
+	"net/http"
+	"net/http/httptest"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/rogpeppe/go-internal/testscript"
+
+	"github.com/miruvor/miruvor/internal/httpapi"
+	"github.com/miruvor/miruvor/internal/kv/kvfake"
+)
+
+var update = flag.Bool("update", false, "write the golden texts of scripts anew")
+
+func TestMain(m *testing.M) {
+	testscript.Main(m, map[string]func(){"miruvor": func() { os.Exit(Main()) }})
+}
+
+// TestScripts runs testdata/*.txtar: the command as a process. Those called
+// node_* run real nodes; the others find a server that keeps a fake store at
+// $MIRUVOR_ENDPOINTS. $PORT1 to $PORT9 are free.
+func TestScripts(t *testing.T) {
+	pattern := "testdata/*.txtar"
+	if testing.Short() {
+		pattern = "testdata/client_*.txtar"
+	}
+	files, err := filepath.Glob(pattern)
+	if err != nil {
+		t.Fatal(err)
+	}
+	testscript.Run(t, testscript.Params{
+		Files:               files,
+		UpdateScripts:       *update,
+		RequireUniqueNames:  true,
+		RequireExplicitExec: true,
+		Setup:               setup,
+		Cmds: map[string]func(*testscript.TestScript, bool, []string){
+			"exits": exits,
+			"await": await,
+			// kill knows SIGINT and SIGKILL only.
+			"terminate": terminate,
+			"flip":      flip,
+		},
+	})
+}
+
+func setup(env *testscript.Env) error {
+	api := httpapi.New(kvfake.New(), httpapi.Options{})
+	server := httptest.NewServer(api)
+	env.Defer(server.Close)
+	env.Setenv("MIRUVOR_ENDPOINTS", strings.TrimPrefix(server.URL, "http://"))
+	for n := range 9 {
+		port, err := freePort()
+		if err != nil {
+			return err
+		}
+		env.Setenv(fmt.Sprintf("PORT%d", n+1), port)
+	}
+	return nil
+}
+
+func freePort() (string, error) {
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		return "", err
+	}
+	defer listener.Close()
+	_, port, err := net.SplitHostPort(listener.Addr().String())
+	return port, err
+}
+
+// exits CODE COMMAND runs a command that exits with that code.
+func exits(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) < 2 {
+		ts.Fatalf("usage: exits CODE COMMAND...")
+	}
+	want, err := strconv.Atoi(args[0])
+	ts.Check(err)
+	got := 0
+	if err := ts.Exec(args[1], args[2:]...); err != nil {
+		var exit *exec.ExitError
+		if !errors.As(err, &exit) {
+			ts.Fatalf("%v", err)
+		}
+		got = exit.ExitCode()
+	}
+	if got != want {
+		ts.Fatalf("the exit code is %d, want %d", got, want)
+	}
+}
+
+// terminate sends SIGTERM to the command that was started last.
+func terminate(ts *testscript.TestScript, _ bool, _ []string) {
+	running := ts.BackgroundCmds()
+	ts.Check(running[len(running)-1].Process.Signal(syscall.SIGTERM))
+}
+
+// flip FILE OFFSET flips a bit of a file.
+func flip(ts *testscript.TestScript, _ bool, args []string) {
+	path := ts.MkAbs(args[0])
+	offset, err := strconv.Atoi(args[1])
+	ts.Check(err)
+	data, err := os.ReadFile(path)
+	ts.Check(err)
+	data[offset] ^= 1
+	ts.Check(os.WriteFile(path, data, 0o600))
+}
+
+// await PORT waits until the node with this client port is ready; with a ! in
+// front of it, until nothing listens there any more.
+func await(ts *testscript.TestScript, neg bool, args []string) {
+	address := "127.0.0.1:" + args[0]
+	ticker := time.NewTicker(10 * time.Millisecond)
+	defer ticker.Stop()
+	for deadline := time.Now().Add(20 * time.Second); time.Now().Before(deadline); <-ticker.C {
+		resp, err := http.Get("http://" + address + "/readyz")
+		if err == nil {
+			resp.Body.Close()
+		}
+		if (err == nil && resp.StatusCode == http.StatusOK && !neg) || (err != nil && neg) {
+			return
+		}
+	}
+	ts.Fatalf("%s did not get there in time", address)
+}
