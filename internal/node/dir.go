@@ -11,6 +11,7 @@ import (
 
 	"github.com/miruvor/miruvor/internal/kv"
 	"github.com/miruvor/miruvor/internal/member"
+	"github.com/miruvor/miruvor/internal/raftlog"
 )
 
 const (
@@ -212,6 +213,30 @@ func (d *directory) sync(path string) error {
 func (d *directory) has(part string) bool {
 	names, err := d.fs.List(d.join(part))
 	return err == nil && len(names) > 0
+}
+
+// complete refuses a directory of which a part is gone, before anything is made
+// in its place: a node that lost its log would break its promises, and one
+// that lost its engine its data. The log is made first, the engine second, and
+// groups come into the log last.
+func (d *directory) complete() error {
+	hasLog, hasEngine := d.has(dirLog), d.has(dirEngine)
+	switch {
+	case hasEngine && !hasLog:
+		return d.incomplete("an engine", "log")
+	case hasLog && !hasEngine:
+		groups, _, err := raftlog.Inspect(d.fs, d.join(dirLog))
+		if err == nil && len(groups) > 0 {
+			err = d.incomplete("a log", "engine")
+		}
+		return err
+	}
+	return nil
+}
+
+func (d *directory) incomplete(there, gone string) error {
+	return fmt.Errorf("%w: data: %s has %s but no %s that belongs to it; remove the whole directory "+
+		"to rebuild this node from the others", kv.ErrCorrupt, d.path, there, gone)
 }
 
 // Close releases the lock.

@@ -99,11 +99,13 @@ func probe(address string) error {
 
 // open builds the node from the bottom up.
 func (n *Node) open() error {
-	hadLog := n.dir.has(dirLog)
+	if err := n.dir.complete(); err != nil {
+		return err
+	}
 	if err := n.openStorage(); err != nil {
 		return err
 	}
-	if err := n.openMember(hadLog); err != nil {
+	if err := n.openMember(); err != nil {
 		return err
 	}
 	nodes := n.cfg.Cluster.nodes()
@@ -149,16 +151,16 @@ func (n *Node) openStorage() error {
 	return nil
 }
 
-// openMember finds out who this node is. A log that is gone while the engine
+// openMember finds out who this node is. An engine that is gone while the log
 // remembers it must not be mistaken for a new one.
-func (n *Node) openMember(hadLog bool) error {
+func (n *Node) openMember() error {
 	id, known, err := member.LoadIdentity(n.engine)
 	if err != nil {
 		return err
 	}
-	if known && id.Role != wire.RoleUndecided && !hadLog {
-		return fmt.Errorf("%w: data: %s has an engine but no log; remove the whole directory "+
-			"to rebuild this node from the others", kv.ErrCorrupt, n.dir.path)
+	decided := known && id.Role != wire.RoleUndecided
+	if !decided && len(n.raftlog.Groups()) > 0 {
+		return n.dir.incomplete("a log", "engine")
 	}
 	var self wire.Node
 	var peers []kv.NodeID
@@ -181,7 +183,7 @@ func (n *Node) openMember(hadLog bool) error {
 	}
 	self.Incarnation = m.Identity().Incarnation
 	n.membership.self, n.membership.member = self, m
-	n.membership.restarted = known && id.Role != wire.RoleUndecided
+	n.membership.restarted = decided
 	return nil
 }
 
