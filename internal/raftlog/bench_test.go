@@ -16,15 +16,37 @@ import (
 // benchEntryBytes is the size of an entry's data.
 const benchEntryBytes = 200
 
-// BenchmarkAppend saves entries on a real file system, so many for each sync.
+// BenchmarkAppend saves entries on a real file system, so many for each sync,
+// into segments that are used again as on a node that has run for a while.
 func BenchmarkAppend(b *testing.B) {
 	for _, n := range []int{1, 16, 256} {
 		b.Run(fmt.Sprintf("entries=%d", n), func(b *testing.B) {
-			l := mustOpen(b, Options{Dir: filepath.Join(b.TempDir(), "raft")})
+			l := mustOpen(b, Options{Dir: filepath.Join(b.TempDir(), "raft"), SegmentBytes: 16 << 20})
 			defer l.Close()
+			recycleSegments(b, l)
 			benchAppend(b, l, n, l.Sync)
 		})
 	}
+}
+
+// BenchmarkAppendFresh is the same in the first segment of a new log, which has
+// to be filled with zeros first.
+func BenchmarkAppendFresh(b *testing.B) {
+	b.Run("entries=256", func(b *testing.B) {
+		l := mustOpen(b, Options{Dir: filepath.Join(b.TempDir(), "raft"), SegmentBytes: 1 << 30})
+		defer l.Close()
+		benchAppend(b, l, 256, l.Sync)
+	})
+}
+
+// recycleSegments writes until there are old segments to use.
+func recycleSegments(b *testing.B, l *Log) {
+	b.Helper()
+	for i := uint64(1); l.files.head().head.id < 6; i++ {
+		must(b, l.Append([]Record{{Shard: 2, Entries: makeEntries(i, 1, 1, 1<<20)}}))
+		l.Group(2).Truncate(i)
+	}
+	must(b, l.Sync())
 }
 
 // BenchmarkAppendMemory is the same without a disk: it counts the CPU.

@@ -5,8 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"hash/crc32"
-
-	"github.com/miruvor/miruvor/internal/kv"
 )
 
 // The sizes and marks of the disk format; docs/disk-format.md has the map.
@@ -147,18 +145,13 @@ func decodeBatchHeader(b []byte, seed uint32, offset int64) (batchHeader, bool) 
 	}, true
 }
 
+// batchSum is the checksum of a header at offset: the same header anywhere else
+// has another one.
 func batchSum(b []byte, seed uint32, offset int64) uint32 {
-	var at [8]byte
-	binary.LittleEndian.PutUint64(at[:], uint64(offset))
-	return crc32.Update(crc32.Update(seed, castagnoli, at[:]), castagnoli, b[:28])
+	return crc32.Update(seed^uint32(offset), castagnoli, b[:28])
 }
 
 // alignUp rounds n up to where a batch may begin.
 func alignUp(n int64) int64 {
 	return (n + batchAlign - 1) &^ (batchAlign - 1)
-}
-
-// corrupt builds an ErrCorrupt that names the place.
-func corrupt(file string, offset int64, what string) error {
-	return fmt.Errorf("%w: raft log %s at offset %d: %s", kv.ErrCorrupt, file, offset, what)
 }

@@ -36,6 +36,8 @@ type segment struct {
 	// positions and hard states. liveBytes is the size of the runs.
 	pins      int
 	liveBytes int64
+	// marker is room for one, so that a sync allocates nothing.
+	marker [batchHeaderBytes]byte
 	// refs counts readers that took a place here out of a group's index.
 	refs atomic.Int32
 }
@@ -109,7 +111,7 @@ func (s *segment) writeBatch(buf []byte, h batchHeader) error {
 // writeMarker puts a batch without records at the end, where the next batch
 // goes too.
 func (s *segment) writeMarker(h batchHeader) error {
-	return s.writeBatch(make([]byte, batchHeaderBytes), h)
+	return s.writeBatch(s.marker[:], h)
 }
 
 // segmentName is the file name of a segment: ten digits, so that names sort.

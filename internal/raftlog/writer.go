@@ -40,6 +40,8 @@ type Writer struct {
 	log    *Log
 	logger *slog.Logger
 	fatal  func(error)
+	// records is the goroutine's own room to gather them.
+	records []Record
 
 	mu       sync.Mutex
 	notEmpty sync.Cond
@@ -53,7 +55,8 @@ type Writer struct {
 
 // NewWriter starts a writer of l, which nobody else may append to from now on.
 // fatal is called, once and on the writer's goroutine, when a write or a sync
-// failed: nothing is acknowledged after that, and the process should stop.
+// failed: nothing is acknowledged after that, and the process should stop. It
+// must not call Close.
 func NewWriter(l *Log, logger *slog.Logger, fatal func(error)) *Writer {
 	w := &Writer{log: l, logger: logger, fatal: fatal}
 	w.notEmpty.L, w.notFull.L = &w.mu, &w.mu
@@ -139,15 +142,13 @@ func (w *Writer) save(jobs []Job) error {
 			return err
 		}
 	}
-	var records []Record
-	if len(jobs) == 1 {
-		records = jobs[0].Records
-	} else {
-		for i := range jobs {
-			records = append(records, jobs[i].Records...)
-		}
+	for i := range jobs {
+		w.records = append(w.records, jobs[i].Records...)
 	}
-	if err := w.log.Append(records); err != nil {
+	err := w.log.Append(w.records)
+	clear(w.records)
+	w.records = w.records[:0]
+	if err != nil {
 		return err
 	}
 	if err := w.log.Sync(); err != nil {
