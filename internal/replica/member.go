@@ -21,6 +21,33 @@ type membership struct {
 	// ticks counts since the term began; transfers those that were begun.
 	ticks     int
 	transfers int
+	// strangers are replicas that spoke to this one and are newer than its
+	// descriptor, by node. A follower that slept through changes has to answer
+	// its leader before it can learn of them.
+	strangers map[kv.ReplicaID]kv.NodeID
+}
+
+// strangersMax is far more than the members of a shard.
+const strangersMax = 16
+
+// meet remembers where a replica is that a descriptor does not name.
+func (m *membership) meet(d *placement.Descriptor, id kv.ReplicaID, node kv.NodeID) {
+	if id < d.NextReplica {
+		return // it is named, or was removed
+	}
+	if m.strangers == nil || len(m.strangers) >= strangersMax {
+		m.strangers = map[kv.ReplicaID]kv.NodeID{}
+	}
+	m.strangers[id] = node
+}
+
+// locate is where to send to a replica.
+func (r *Replica) locate(id kv.ReplicaID) (placement.Replica, bool) {
+	if rep, ok := r.state.desc.Replica(id); ok {
+		return rep, true
+	}
+	node, ok := r.member.strangers[id]
+	return placement.Replica{ID: id, Node: node}, ok
 }
 
 func (m *membership) lead() { m.ticks, m.transfers = 0, 0 }

@@ -45,7 +45,8 @@ func (r *Replica) Unasked(t Ticket) { r.queue.drop(t) }
 // Numbered hands out the revisions base, base+1, … that a ticket asked for.
 // They go to the oldest items without one: each arrived before the ticket was
 // sent, which is all that order in real time asks. A ticket overtaken by a later
-// one is worthless, since revisions in the log must not decrease.
+// one is worthless: revisions in the log must not decrease, and what a
+// reader was told to be the last one is not written at any more.
 func (r *Replica) Numbered(now wire.Instant, t Ticket, base kv.Revision, out *Output) {
 	if !r.queue.drop(t) || t.term != r.role.term || !r.role.serving {
 		return
@@ -54,6 +55,7 @@ func (r *Replica) Numbered(now wire.Instant, t Ticket, base kv.Revision, out *Ou
 		r.number(t, base)
 		r.propose(now, out)
 	}
+	r.queue.numbered = max(r.queue.numbered, base-1)
 	r.takeReads(now, t.upTo, base-1, out)
 	r.evaluate(out)
 }

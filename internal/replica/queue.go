@@ -58,7 +58,8 @@ type queue struct {
 	applied, dead []*item
 	// tickets are the requests to the oracle under way.
 	tickets []Ticket
-	// numbered is the highest revision given to an item in this term.
+	// numbered is the highest revision given to an item, or told to a reader,
+	// in this term: items get only higher ones.
 	numbered kv.Revision
 	// bytes are those of all items held; writing counts the items of
 	// evaluated that write and have no revision yet.

@@ -147,7 +147,7 @@ func (r *Replica) mustStep(m *raftpb.Message) {
 
 // send puts a message of raft on its way.
 func (r *Replica) send(now wire.Instant, m *raftpb.Message, out *Output) {
-	to, ok := r.state.desc.Replica(kv.ReplicaID(m.GetTo()))
+	to, ok := r.locate(kv.ReplicaID(m.GetTo()))
 	if !ok {
 		return // removed meanwhile
 	}

@@ -168,7 +168,7 @@ func (r *Replica) Leading() bool { return r.role.serving }
 
 // Leader is the node that leads as far as is known, 0 if none is.
 func (r *Replica) Leader() kv.NodeID {
-	lead, ok := r.state.desc.Replica(r.role.lead)
+	lead, ok := r.locate(r.role.lead)
 	if !ok {
 		return 0
 	}
@@ -193,10 +193,11 @@ func (r *Replica) Tick(now wire.Instant, out *Output) {
 	}
 }
 
-// Receive takes a message of another replica.
-func (r *Replica) Receive(now wire.Instant, m *wire.Raft) {
+// Receive takes a message of another replica, which is on a node.
+func (r *Replica) Receive(now wire.Instant, node kv.NodeID, m *wire.Raft) {
 	msg := m.Msg
 	from := kv.ReplicaID(msg.GetFrom())
+	r.member.meet(&r.state.desc, from, node)
 	switch msg.GetType() {
 	case raftpb.MsgSnap, raftpb.MsgProp:
 		return // snapshots are streamed, proposals never forwarded

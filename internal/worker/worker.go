@@ -174,7 +174,7 @@ func (w *Worker) receiveRaft(now wire.Instant, from kv.NodeID, m *wire.Raft) {
 	if kv.ReplicaID(m.Msg.GetTo()) != r.ID() {
 		return // meant for a replica that this node had once
 	}
-	r.Receive(now, m)
+	r.Receive(now, from, m)
 	if m.Allocated > 0 {
 		w.Observe(now, m.Allocated)
 		w.effects.Observed = max(w.effects.Observed, m.Allocated)
