@@ -39,6 +39,16 @@ func (w *Worker) nextID() uint64 {
 	return uint64(w.cfg.Place.Index)<<56 | w.calls.seq
 }
 
+// firstID is where the ids of a worker that begins at now begin. Answers to an
+// earlier life of the node may still arrive, and must not be taken for answers
+// to this one: each life has its own part of 2^55 ids (a step of splitmix64).
+func firstID(now wire.Instant) uint64 {
+	z := uint64(now) + 0x9e3779b97f4a7c15
+	z = (z ^ z>>30) * 0xbf58476d1ce4e5b9
+	z = (z ^ z>>27) * 0x94d049bb133111eb
+	return (z ^ z>>31) >> 9
+}
+
 // Submit takes a client's request. Its Reply comes out of a pass.
 func (w *Worker) Submit(now wire.Instant, req Request) {
 	c := &call{req: req}

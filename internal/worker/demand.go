@@ -14,6 +14,9 @@ type demands struct {
 	// pauseUntil keeps from asking in vain while there is no leader.
 	pauseUntil wire.Instant
 	pause      wire.Instant
+	// tries counts the requests sent, so that another node is asked each
+	// time while nobody knows the leader.
+	tries int
 }
 
 // askOracle gathers what is needed and sends it, or hands it to the office
@@ -32,7 +35,8 @@ func (w *Worker) askOracle(now wire.Instant) {
 	if !ok {
 		return
 	}
-	leader := w.leaderOf(kv.SystemShard, int(d.pause))
+	leader := w.leaderOf(kv.SystemShard, d.tries)
+	d.tries++
 	id := w.nextID()
 	d.client.Sent(id, now)
 	req := wire.Request{ID: id, Shard: kv.SystemShard, Oracle: &wire.OracleRequest{Count: count}}

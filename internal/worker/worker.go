@@ -41,7 +41,7 @@ func Open(cfg Config, now wire.Instant) (*Worker, error) {
 		shards:   cfg.Map, peers: map[kv.NodeID]kv.Incarnation{},
 	}
 	w.routes.leaders = map[kv.ShardID]kv.NodeID{}
-	w.calls.open = map[uint64]*leg{}
+	w.calls.open, w.calls.seq = map[uint64]*leg{}, firstID(now)
 	shards, err := storedShards(cfg)
 	if err != nil {
 		return nil, err

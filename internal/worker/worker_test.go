@@ -1,0 +1,68 @@
+package worker
+
+import (
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/miruvor/miruvor/internal/kv"
+	"github.com/miruvor/miruvor/internal/placement"
+	"github.com/miruvor/miruvor/internal/wire"
+)
+
+// elsewhere is a cluster whose shards are all on other nodes than 4.
+var elsewhere = placement.Layout{Nodes: []kv.NodeID{1, 2, 3}, Shards: 1, Replicas: 3}
+
+func put(key string) Request {
+	return Request{Txn: &kv.TxnRequest{Success: []kv.Op{
+		{Put: &kv.PutRequest{Key: []byte(key), Value: []byte("v")}},
+	}}}
+}
+
+// An answer to the node's earlier life may arrive after a restart. It answers
+// nothing of this one.
+func TestAnswersToAnEarlierLife(t *testing.T) {
+	s := newScene(t, 4, elsewhere)
+	defer s.close()
+	s.submit(put("a"))
+	earlier := wire.Response{ID: s.asked[0].ID, Txn: &kv.TxnResponse{Revision: 7}}
+
+	s.now += wire.Instant(time.Second)
+	m, err := elsewhere.Build()
+	s.must(err)
+	s.open(m)
+	s.submit(put("b"))
+	s.events = nil
+	s.worker.Receive(s.now, 1, wire.Message{Response: &earlier})
+	s.pass()
+	if len(s.events) > 0 {
+		t.Errorf("the second life takes an answer to the first: %q", s.events)
+	}
+}
+
+// While nobody knows the leader of the system shard, all its nodes are asked in
+// turn: one that is down must not keep this one from the oracle.
+func TestTheOracleIsSoughtEverywhere(t *testing.T) {
+	s := newScene(t, 4, placement.Layout{
+		Nodes: []kv.NodeID{1, 2, 3}, Shards: 2, SplitAt: [][]byte{[]byte("m")}, Replicas: 3,
+	})
+	defer s.close()
+	s.submit(Request{
+		Range:    &kv.RangeRequest{Range: kv.Range{Start: []byte("a")}},
+		Deadline: s.now + wire.Instant(time.Minute),
+	})
+	asked := map[string]bool{}
+	for try := range 60 {
+		s.worker.Lost(s.now, &wire.Message{Request: s.asked[len(s.asked)-1]})
+		s.events = nil
+		s.wait(150 * time.Millisecond)
+		for _, e := range s.events {
+			if try >= 30 { // the pause between tries is as long as it gets
+				asked[strings.Fields(e)[1]] = true
+			}
+		}
+	}
+	if len(asked) != 3 {
+		t.Errorf("only these are asked: %v", asked)
+	}
+}
