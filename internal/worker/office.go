@@ -95,6 +95,10 @@ func (w *Worker) runErrands(now wire.Instant, sys *replica.Replica) {
 	o := &w.office
 	for len(o.waiting) > 0 {
 		e := o.waiting[0]
+		if now-e.since > oracleTimeout { // who asked has asked again
+			o.waiting = o.waiting[1:]
+			continue
+		}
 		base, ok := o.oracle.Take(e.count)
 		if !ok {
 			break

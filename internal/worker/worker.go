@@ -118,6 +118,7 @@ func (w *Worker) Tick(now wire.Instant) {
 		w.replicas[shard].Tick(now, &w.out)
 	}
 	w.tickOracle(now)
+	w.closeShards(now)
 	w.tickCalls(now)
 }
 
@@ -148,8 +149,15 @@ func (w *Worker) Observe(now wire.Instant, last kv.Revision) {
 		return
 	}
 	w.observed = last
+	w.closeShards(now)
+}
+
+// closeShards has the leaders here close what is known to have been handed
+// out. What one can't close now, because it has a write in flight or is not sure of
+// its lease, it can later, also if nothing is handed out any more.
+func (w *Worker) closeShards(now wire.Instant) {
 	for _, shard := range w.order {
-		w.replicas[shard].Observe(now, last)
+		w.replicas[shard].Observe(now, w.observed)
 	}
 }
 

@@ -66,3 +66,52 @@ func TestTheOracleIsSoughtEverywhere(t *testing.T) {
 		t.Errorf("only these are asked: %v", asked)
 	}
 }
+
+// alone is a cluster of one node with two shards.
+var alone = placement.Layout{
+	Nodes: []kv.NodeID{1}, Shards: 2, SplitAt: [][]byte{[]byte("m")}, Replicas: 1,
+}
+
+// A shard that could not close a revision when it heard of it does so later, even
+// if the cluster is idle from then on.
+func TestIdleShardsClose(t *testing.T) {
+	s := newScene(t, 1, alone)
+	defer s.close()
+	s.wait(time.Second)
+	s.submit(put("a"))
+	s.slow = true // shard 1 has a write in flight when shard 2 writes
+	s.submit(put("b"))
+	s.submit(put("z"))
+	s.wait(time.Second)
+	s.slow = false
+	s.pass()
+	s.wait(time.Second)
+	last := s.worker.office.oracle.Last()
+	for _, shard := range []kv.ShardID{1, 2} {
+		if closed := s.worker.Replica(shard).Closed(); closed != last {
+			t.Errorf("shard %v has closed %v, the last revision is %v", shard, closed, last)
+		}
+	}
+}
+
+// A request for revisions that nobody waits for any more takes none: what it
+// took would be a gap.
+func TestForgottenErrandsTakeNothing(t *testing.T) {
+	s := newScene(t, 1, alone)
+	defer s.close()
+	s.wait(time.Second)
+	ask := wire.Message{Request: &wire.Request{
+		ID: 77, Oracle: &wire.OracleRequest{Count: 5000}, // more than the mark allows
+	}}
+	s.slow = true
+	s.worker.Receive(s.now, 2, ask)
+	s.pass()
+	s.wait(time.Second)
+	before := s.worker.office.oracle.Last()
+	s.events, s.slow = nil, false
+	s.pass()
+	s.wait(100 * time.Millisecond)
+	if last := s.worker.office.oracle.Last(); last != before || len(s.events) > 0 {
+		t.Errorf("the oracle went from %v to %v: %q", before, last, s.events)
+	}
+}
