@@ -15,7 +15,6 @@ import (
 	"github.com/cockroachdb/pebble/v2/vfs"
 
 	"github.com/miruvor/miruvor/internal/kv"
-	"github.com/miruvor/miruvor/internal/mutant"
 	"github.com/miruvor/miruvor/internal/placement"
 	"github.com/miruvor/miruvor/internal/replica"
 	"github.com/miruvor/miruvor/internal/wire"
@@ -86,7 +85,9 @@ type lab struct {
 	// fs is where the directory is.
 	fs     vfs.FS
 	bounds replica.Bounds
-	mutant mutant.Mutant
+	// memtableBytes and segmentBytes are the sizes of parts of the storage.
+	memtableBytes uint64
+	segmentBytes  int64
 }
 
 const (

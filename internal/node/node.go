@@ -127,7 +127,9 @@ func (n *Node) open() error {
 }
 
 func (n *Node) openStorage() error {
-	logOptions := raftlog.Options{FS: n.dir.fs, Dir: n.dir.join(dirLog), Logger: n.log}
+	logOptions := raftlog.Options{
+		FS: n.dir.fs, Dir: n.dir.join(dirLog), SegmentBytes: n.cfg.lab.segmentBytes, Logger: n.log,
+	}
 	switch n.cfg.Durability {
 	case DurabilityOS:
 		logOptions.Sync = raftlog.SyncOS
@@ -139,7 +141,7 @@ func (n *Node) openStorage() error {
 		return fmt.Errorf("log: %w", err)
 	}
 	e, err := pebble.Open(n.dir.join(dirEngine), pebble.Options{
-		FS: n.dir.fs, Logger: n.log, OnFlush: n.flushed,
+		FS: n.dir.fs, MemtableBytes: n.cfg.lab.memtableBytes, Logger: n.log, OnFlush: n.flushed,
 	})
 	if err != nil {
 		return fmt.Errorf("engine: %w", err)
@@ -175,8 +177,7 @@ func (n *Node) openMember() error {
 	self.Incarnation = kv.Incarnation(rand.Uint64() | 1)
 	m, err := member.Open(member.Config{
 		Cluster: n.dir.desc.Cluster, Self: self, Peers: peers, Groups: n.groups(self.ID),
-		Engine: n.engine, Found: n.found(self.ID), Mutant: n.cfg.lab.mutant,
-		Logger: n.log,
+		Engine: n.engine, Found: n.found(self.ID), Logger: n.log,
 	})
 	if err != nil {
 		return err

@@ -113,7 +113,8 @@ func (c *testCluster) load(i, count int) {
 	for j := range count {
 		key := fmt.Appendf([]byte{byte(j * 37)}, "%d", j%20)
 		value := bytes.Repeat([]byte{byte(j)}, j*7)
-		if _, err := kv.Put(c.t.Context(), c.nodes[i], kv.PutRequest{Key: key, Value: value}); err != nil {
+		_, err := kv.Put(c.t.Context(), c.nodes[i], kv.PutRequest{Key: key, Value: value})
+		if err != nil {
 			c.t.Fatalf("put %d on node %d: %v", j, i, err)
 		}
 		if j%10 != 9 {

@@ -170,6 +170,6 @@ func (n *Node) workerConfig(index, count int, id member.Identity) worker.Config 
 		Place: worker.Place{Index: index, Count: count}, Node: n.membership.self.ID,
 		Incarnation: id.ReplicaIncarnation(), Engine: n.engine, Log: n.raftlog, Map: n.shards,
 		Timing: timing, Bounds: n.cfg.lab.bounds, ReadMode: n.cfg.ReadMode,
-		Restarted: n.membership.restarted, Mutant: n.cfg.lab.mutant, Logger: n.log,
+		Restarted: n.membership.restarted, Logger: n.log,
 	}
 }
