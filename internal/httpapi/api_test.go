@@ -70,6 +70,34 @@ func TestRequestTimeout(t *testing.T) {
 	})
 }
 
+// TestRevisionOfErrors: an error tells the highest revision there was, though
+// a stale read came in between.
+func TestRevisionOfErrors(t *testing.T) {
+	store := scriptedStore{kvfake.New(), &[]kv.Revision{9, 5, 0}}
+	handler := httpapi.New(store, httpapi.Options{})
+	for i, want := range []string{"9", "5", "9"} {
+		got := do(handler, "GET", "/v1/kv/a", "")
+		if revision := got.Header().Get("Miruvor-Revision"); revision != want {
+			t.Errorf("answer %d, %d: revision %s, want %s", i, got.Code, revision, want)
+		}
+	}
+}
+
+// scriptedStore answers reads at the revisions in left; 0 is an error.
+type scriptedStore struct {
+	kv.Store
+	left *[]kv.Revision
+}
+
+func (s scriptedStore) Range(context.Context, kv.RangeRequest) (kv.RangeResponse, error) {
+	revision := (*s.left)[0]
+	*s.left = (*s.left)[1:]
+	if revision == 0 {
+		return kv.RangeResponse{}, kv.ErrNoLeader
+	}
+	return kv.RangeResponse{Revision: revision}, nil
+}
+
 func TestPanicIsAnInternalError(t *testing.T) {
 	store := hookedStore{kvfake.New(), func(context.Context, *kv.RangeRequest) error {
 		panic("a bug")
@@ -144,7 +172,9 @@ func TestStreamIsASnapshot(t *testing.T) {
 	load(t, fake, 2500)
 	var reads []kv.RangeRequest
 	store := hookedStore{fake, func(ctx context.Context, read *kv.RangeRequest) error {
-		reads = append(reads, *read)
+		if reads = append(reads, *read); len(reads) == 1 {
+			return nil
+		}
 		for _, key := range []string{"load/0000a", "load/2499", "load/2499a"} {
 			put := kv.PutRequest{Key: []byte(key), Value: []byte("new")}
 			if _, err := kv.Put(ctx, fake, put); err != nil {
@@ -153,7 +183,7 @@ func TestStreamIsASnapshot(t *testing.T) {
 		}
 		return nil
 	}}
-	req := httptest.NewRequest("GET", "/v1/kv?prefix=load/&revision=2501", nil)
+	req := httptest.NewRequest("GET", "/v1/kv?prefix=load/", nil)
 	req.Header.Set("Accept", "application/x-ndjson")
 	w := httptest.NewRecorder()
 	httpapi.New(store, httpapi.Options{}).ServeHTTP(w, req)

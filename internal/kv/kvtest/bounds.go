@@ -80,6 +80,7 @@ func (c *testCase) count(prefix string) int64 {
 // at one revision while the keys change underneath.
 func paging(c *testCase) {
 	const keys, valueBytes = 40, 100
+	pairBytes := len(key("page/00")) + valueBytes
 	for i := range keys {
 		value := bytes.Repeat([]byte{byte(i)}, valueBytes)
 		c.mustWrite(putOf(key(fmt.Sprintf("page/%02d", i)), value))
@@ -88,7 +89,9 @@ func paging(c *testCase) {
 	c.mustWrite(deleteOf(kv.PrefixRange(key("page/1"))))
 	for _, req := range []kv.RangeRequest{
 		{BytesMax: 1},
-		{BytesMax: 450},
+		{BytesMax: 2 * pairBytes},
+		{BytesMax: 2*pairBytes - 1},
+		{BytesMax: 2*pairBytes + 1},
 		{BytesMax: 450, Reverse: true},
 		{BytesMax: 450, Limit: 3},
 		{Limit: 7},
