@@ -9,6 +9,10 @@ import (
 // newcomer would wait up to two round trips instead of one.
 const pipelineMax = 2
 
+// requestMax bounds the revisions of one request, far below what the oracle
+// refuses; what is over waits for the next.
+const requestMax = 50_000
+
 // Demand is what one party needs: count revisions, or with count 0 the last
 // one handed out. Granted tells it base, as wire.OracleResponse describes it; Lost
 // tells that no answer will come and that it may ask again.
@@ -46,16 +50,25 @@ func (c *Client) Next() (count uint32, ok bool) {
 	if len(c.waiting) == 0 || !c.Room() {
 		return 0, false
 	}
-	for _, d := range c.waiting {
-		count += d.Count
-	}
+	_, count = c.fit()
 	return count, true
 }
 
-// Sent records that everything waiting went out as the request id.
+// fit is how many demands go into one request, the first always, and what they
+// add up to.
+func (c *Client) fit() (n int, count uint32) {
+	for n < len(c.waiting) && (n == 0 || count+c.waiting[n].Count <= requestMax) {
+		count += c.waiting[n].Count
+		n++
+	}
+	return n, count
+}
+
+// Sent records that what Next counted went out as the request id.
 func (c *Client) Sent(id uint64, now wire.Instant) {
-	c.pending = append(c.pending, request{id: id, sent: now, demands: c.waiting})
-	c.waiting = nil
+	n, _ := c.fit()
+	c.pending = append(c.pending, request{id: id, sent: now, demands: c.waiting[:n:n]})
+	c.waiting = c.waiting[n:]
 }
 
 // Answer hands the revisions of a response out, in the order of the demands.

@@ -125,3 +125,26 @@ func TestClientSharesOneAnswer(t *testing.T) {
 		t.Errorf("an answer that was given up is granted: %v", got)
 	}
 }
+
+// The oracle refuses requests that are too large, so many needs become several.
+func TestClientSplitsWhatIsTooMuch(t *testing.T) {
+	var c Client
+	var got []kv.Revision
+	for range 3 {
+		c.Add(Demand{
+			Count:   requestMax/2 + 1,
+			Granted: func(_ wire.Instant, base kv.Revision) { got = append(got, base) },
+		})
+	}
+	for id := uint64(1); id <= 3; id++ {
+		n, ok := c.Next()
+		if !ok || n != requestMax/2+1 {
+			t.Fatalf("asks for %d, %v", n, ok)
+		}
+		c.Sent(id, 1)
+		c.Answer(2, id, kv.Revision(100*id))
+	}
+	if _, ok := c.Next(); ok || len(got) != 3 || got[2] != 300 {
+		t.Errorf("granted %v", got)
+	}
+}

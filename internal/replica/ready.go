@@ -1,6 +1,8 @@
 package replica
 
 import (
+	"errors"
+
 	"github.com/miruvor/miruvor/internal/kv"
 	"github.com/miruvor/miruvor/internal/mutant"
 	"github.com/miruvor/miruvor/internal/raftlog"
@@ -138,9 +140,10 @@ func (r *Replica) respond(now wire.Instant, responses []*raftpb.Message, out *Ou
 	}
 }
 
-// mustStep hands raft a message of its own.
+// mustStep hands raft a message of its own. Raft takes no more votes and
+// acknowledgements of a replica once it was removed.
 func (r *Replica) mustStep(m *raftpb.Message) {
-	if err := r.raft.Step(m); err != nil {
+	if err := r.raft.Step(m); err != nil && !errors.Is(err, raft.ErrStepPeerNotFound) {
 		r.broken(m.GetIndex(), "raft refuses its own %v: %v", m.GetType(), err)
 	}
 }

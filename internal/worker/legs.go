@@ -109,7 +109,7 @@ func (w *Worker) answerLeg(now wire.Instant, from kv.NodeID, l *leg, resp *wire.
 	case wire.CodeNotLeader:
 		w.redirect(now, from, l, resp.Leader)
 	case wire.CodeWrongShard:
-		w.refreshMap()
+		w.refreshMap(now)
 		w.pauseLeg(now, l)
 	case wire.CodeRetry:
 		w.pauseLeg(now, l)

@@ -12,8 +12,10 @@ import (
 // shards that it goes by.
 type routes struct {
 	leaders map[kv.ShardID]kv.NodeID
-	// mapAsked is the request for a fresh map under way, 0 for none.
+	// mapAsked is the request for a fresh map under way, 0 for none, since
+	// mapSince.
 	mapAsked uint64
+	mapSince wire.Instant
 }
 
 func (t *routes) learn(shard kv.ShardID, leader kv.NodeID) {
@@ -61,12 +63,12 @@ func (w *Worker) mapResponse() wire.Response {
 }
 
 // refreshMap asks for a fresh map, because a shard said that a key is not its.
-func (w *Worker) refreshMap() {
-	if w.routes.mapAsked != 0 {
+func (w *Worker) refreshMap(now wire.Instant) {
+	if w.routes.mapAsked != 0 && now < w.routes.mapSince+legTimeout {
 		return
 	}
 	id := w.nextID()
-	w.routes.mapAsked = id
+	w.routes.mapAsked, w.routes.mapSince = id, now
 	req := wire.Request{ID: id, Shard: kv.SystemShard, Map: &wire.MapRequest{}}
 	w.send(w.leaderOf(kv.SystemShard, int(id)), wire.Message{Request: &req})
 }

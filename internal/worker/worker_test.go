@@ -115,3 +115,26 @@ func TestForgottenErrandsTakeNothing(t *testing.T) {
 		t.Errorf("the oracle went from %v to %v: %q", before, last, s.events)
 	}
 }
+
+// A request for the shard map that is never answered does not keep the worker from
+// asking again.
+func TestTheMapIsAskedForAgain(t *testing.T) {
+	s := newScene(t, 4, elsewhere)
+	defer s.close()
+	s.submit(put("a"))
+	for range 40 {
+		if last := len(s.asked); s.asked[last-1].Txn != nil {
+			s.answer(1, last, wire.Response{Code: wire.CodeWrongShard})
+		}
+		s.wait(100 * time.Millisecond)
+	}
+	maps := 0
+	for _, req := range s.asked {
+		if req.Map != nil {
+			maps++
+		}
+	}
+	if maps < 3 {
+		t.Errorf("the map was asked for %d times", maps)
+	}
+}
