@@ -2,13 +2,11 @@ package raftlog
 
 import (
 	"fmt"
-	"os"
 	"path/filepath"
 	"testing"
 
 	"github.com/cockroachdb/pebble/v2/vfs"
 	"go.etcd.io/raft/v3/raftpb"
-	"golang.org/x/sys/unix"
 
 	"github.com/miruvor/miruvor/internal/kv"
 )
@@ -85,14 +83,14 @@ func benchAppend(b *testing.B, l *Log, n int, sync func() error) {
 func BenchmarkGrowingFile(b *testing.B) {
 	for _, n := range []int{1, 16, 256} {
 		b.Run(fmt.Sprintf("entries=%d", n), func(b *testing.B) {
-			f, err := os.Create(filepath.Join(b.TempDir(), "log"))
+			f, err := vfs.Default.Create(filepath.Join(b.TempDir(), "log"), diskCategory)
 			must(b, err)
 			defer f.Close()
 			buf := make([]byte, n*(benchEntryBytes+3)+64)
 			for b.Loop() {
 				_, err := f.Write(buf)
 				must(b, err)
-				must(b, unix.Fdatasync(int(f.Fd())))
+				must(b, f.SyncData())
 			}
 			b.ReportMetric(float64(b.N*n)/b.Elapsed().Seconds(), "entries/s")
 		})

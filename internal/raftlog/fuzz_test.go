@@ -104,7 +104,10 @@ func seedBodies(t testing.TB) [][]byte {
 	}
 	return [][]byte{
 		body(Record{Shard: 1, Entries: makeEntries(1, 3, 1, 4), Hard: makeHard(1, 2, 3)}),
-		body(Record{Shard: 1, Entries: makeEntries(2, 1, 2, 4)}, Record{Shard: 2, Hard: makeHard(7, 7, 0)}),
+		body(
+			Record{Shard: 1, Entries: makeEntries(2, 1, 2, 4)},
+			Record{Shard: 2, Hard: makeHard(7, 7, 0)},
+		),
 		body(Record{Shard: 2, Reset: &Position{Index: 4, Term: 4}}, Record{Shard: 1, Remove: true}),
 	}
 }

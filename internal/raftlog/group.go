@@ -6,7 +6,6 @@ import (
 
 	"go.etcd.io/raft/v3"
 	"go.etcd.io/raft/v3/raftpb"
-	"google.golang.org/protobuf/proto"
 
 	"github.com/miruvor/miruvor/internal/kv"
 )
@@ -50,9 +49,9 @@ func (g *Group) HardState() *raftpb.HardState {
 	g.mu.RLock()
 	defer g.mu.RUnlock()
 	return &raftpb.HardState{
-		Term:   proto.Uint64(g.hard.term),
-		Vote:   proto.Uint64(g.hard.vote),
-		Commit: proto.Uint64(g.hard.commit),
+		Term:   new(g.hard.term),
+		Vote:   new(g.hard.vote),
+		Commit: new(g.hard.commit),
 	}
 }
 

@@ -44,7 +44,7 @@ func makeEntries(first uint64, count int, term uint64, size int) []*raftpb.Entry
 		data := fmt.Appendf(nil, "%d/%d ", first+i, term)
 		data = append(data, bytes.Repeat([]byte{'x'}, max(0, size-len(data)))...)
 		out = append(out, &raftpb.Entry{
-			Index: proto.Uint64(first + i), Term: proto.Uint64(term), Data: data,
+			Index: new(first + i), Term: new(term), Data: data,
 		})
 	}
 	return out
@@ -52,7 +52,7 @@ func makeEntries(first uint64, count int, term uint64, size int) []*raftpb.Entry
 
 func makeHard(term, vote, commit uint64) *raftpb.HardState {
 	return &raftpb.HardState{
-		Term: proto.Uint64(term), Vote: proto.Uint64(vote), Commit: proto.Uint64(commit),
+		Term: new(term), Vote: new(vote), Commit: new(commit),
 	}
 }
 
