@@ -60,6 +60,7 @@ func Run(t *testing.T, s Subject) {
 		{"CrashLeavesPrefix", testCrashLeavesPrefix},
 		{"Reopen", testReopen},
 		{"Readers", testReaders},
+		{"IngestBesideReaders", testIngestBesideReaders},
 		{"Model", testModel},
 		{"MetricsAndCheck", testMetricsAndCheck},
 	} {

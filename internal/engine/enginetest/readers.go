@@ -1,6 +1,8 @@
 package enginetest
 
 import (
+	"bytes"
+	"errors"
 	"fmt"
 	"sync"
 	"sync/atomic"
@@ -9,9 +11,10 @@ import (
 	"github.com/miruvor/miruvor/internal/engine"
 )
 
-// testReaders reads while others write and flush. Every commit writes the
-// same number to all of a writer's keys, so a reader of one state never sees
-// two numbers.
+// A row is a writer's keys. Every write gives all of them the same number, so
+// a reader of one state never sees two numbers, nor a part of the keys.
+
+// testReaders reads while others write and flush.
 func testReaders(t *testing.T, s Subject) {
 	const writers, keys, commits = 2, 4, 200
 	e := s.open(t)
@@ -76,4 +79,46 @@ func checkRow(e engine.Engine, writer, keys int) error {
 		return fmt.Errorf("writer %d: %d keys of %d in one state", writer, found, keys)
 	}
 	return it.Error()
+}
+
+// testIngestBesideReaders replaces a row that lies in three spans, by small and
+// large ingests, while it is read and another row is written.
+func testIngestBesideReaders(t *testing.T, s Subject) {
+	const keys, ingests = 6, 12
+	e := s.open(t)
+	var others sync.WaitGroup
+	var done atomic.Bool
+	others.Go(func() {
+		for i := 0; !done.Load(); i++ {
+			if err := errors.Join(writeRow(e, 2, keys, i), checkRow(e, 1, keys)); err != nil {
+				t.Error(err)
+				return
+			}
+		}
+	})
+	for i := range ingests {
+		if err := ingestRow(e, 1, keys, bytes.Repeat([]byte{byte(i)}, i%3*100<<10+1)); err != nil {
+			t.Error(err)
+		}
+	}
+	done.Store(true)
+	others.Wait()
+}
+
+// ingestRow writes a value to all keys of a row, two keys a span.
+func ingestRow(e engine.Engine, writer, keys int, value []byte) error {
+	var spans []engine.Span
+	for k := 0; k < keys; k += 2 {
+		spans = append(spans, engine.Span{Start: rowKey(writer, k), End: rowKey(writer, k+2)})
+	}
+	in, err := e.NewIngest(spans)
+	if err != nil {
+		return err
+	}
+	for k := range keys {
+		if err := in.Add(rowKey(writer, k), value); err != nil {
+			return errors.Join(err, in.Abort())
+		}
+	}
+	return in.Commit()
 }

@@ -37,7 +37,8 @@ func benchEngine(b *testing.B) *Engine {
 	for v := range benchVersions {
 		batch := e.NewBatch()
 		for i := range benchKeys {
-			if err := batch.Set(benchKey(2*i, uint64(v*benchKeys+i)), make([]byte, 100)); err != nil {
+			key := benchKey(2*i, uint64(v*benchKeys+i))
+			if err := batch.Set(key, make([]byte, 100)); err != nil {
 				b.Fatal(err)
 			}
 		}
@@ -117,7 +118,8 @@ func BenchmarkCommit(b *testing.B) {
 	b.ReportAllocs()
 	for i := 0; b.Loop(); i++ {
 		batch := e.NewBatch()
-		if err := errors.Join(batch.Set(benchKey(i, uint64(i)), value), batch.Commit()); err != nil {
+		err := batch.Set(benchKey(i, uint64(i)), value)
+		if err := errors.Join(err, batch.Commit()); err != nil {
 			b.Fatal(err)
 		}
 	}

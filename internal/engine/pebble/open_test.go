@@ -33,7 +33,8 @@ func TestReadOnly(t *testing.T) {
 	if err := b.Commit(); !errors.Is(err, pebble.ErrReadOnly) {
 		t.Errorf("a commit gave %v", err)
 	}
-	if _, err := e.NewIngest([]engine.Span{{End: []byte("a")}}); !errors.Is(err, pebble.ErrReadOnly) {
+	_, err := e.NewIngest([]engine.Span{{End: []byte("a")}})
+	if !errors.Is(err, pebble.ErrReadOnly) {
 		t.Errorf("an ingest gave %v", err)
 	}
 	noError(t, e.Check())
@@ -94,7 +95,9 @@ func TestEvents(t *testing.T) {
 		}()
 		ev.Fatalf("fsync of %s failed", "log")
 	}()
-	for _, want := range []string{"boom", "slow.sst", "full", "bad.sst", "number 7", "fsync of log"} {
+	for _, want := range []string{
+		"boom", "slow.sst", "full", "bad.sst", "number 7", "fsync of log",
+	} {
 		if !strings.Contains(out.String(), want) {
 			t.Errorf("the log lacks %q", want)
 		}
