@@ -82,7 +82,9 @@ var commands = map[string]func(*story){
 		s.c.now += wire.Instant(time.Duration(s.number("ms", 0)) * time.Millisecond)
 	},
 	"tick": func(s *story) {
-		s.node().input(func(r *Replica, out *Output) { r.Tick(s.c.now, out) })
+		for range s.number("count", 1) {
+			s.node().input(func(r *Replica, out *Output) { r.Tick(s.c.now, out) })
+		}
 	},
 	"crash": func(s *story) { s.node().crash() },
 	"flush": func(s *story) { s.c.must(s.node().engine.Flush()) },
