@@ -151,11 +151,13 @@ func (c *checker) checkLog() error {
 // checkEngine checks the files of the engine, and then what they hold.
 func (c *checker) checkEngine(p *progress) (err error) {
 	dir := c.join(dirEngine)
-	if !c.exists(dirEngine) {
-		return c.report(dir, "the directory is missing")
-	}
 	e, err := pebble.Open(dir, pebble.Options{FS: c.fs, ReadOnly: true})
-	if err != nil {
+	switch {
+	case err != nil && c.neverBegan():
+		return nil
+	case err != nil && !c.exists(dirEngine):
+		return c.report(dir, "the directory is missing")
+	case err != nil:
 		return c.report(dir, "%v", err)
 	}
 	defer func() { err = errors.Join(err, e.Close()) }()
@@ -191,8 +193,10 @@ func (c *checker) checkIdentity() error {
 	switch {
 	case err != nil:
 		return c.damaged(where, err)
+	case !ok && !c.neverBegan():
+		return c.report(where, "there is none, but the log holds shards")
 	case !ok:
-		return nil // the node was stopped before it wrote one
+		return nil
 	}
 	c.identity = &id
 	if c.desc == nil {
@@ -206,6 +210,12 @@ func (c *checker) checkIdentity() error {
 		return c.report(c.join(dirLog), "the log is gone, but the engine remembers it")
 	}
 	return nil
+}
+
+// neverBegan reports whether the node ended before it had any shard: the log is
+// made first, the engine second.
+func (c *checker) neverBegan() bool {
+	return c.logs != nil && len(c.logs) == 0 && c.hasSegments()
 }
 
 func (c *checker) hasSegments() bool {

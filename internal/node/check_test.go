@@ -17,6 +17,7 @@ import (
 	"github.com/miruvor/miruvor/internal/keyspace"
 	"github.com/miruvor/miruvor/internal/kv"
 	"github.com/miruvor/miruvor/internal/placement"
+	"github.com/miruvor/miruvor/internal/raftlog"
 )
 
 const checkedDir = "/data/n1"
@@ -100,6 +101,9 @@ var damages = []struct {
 	{"no table", func(d *damage) { d.removeFiles("engine", ".sst") }, "(type sstable) unknown"},
 	{"no manifest", func(d *damage) { d.removeFiles("engine", "MANIFEST") }, "does not exist"},
 	{"unknown version", func(d *damage) { d.set(firstVersion, []byte{9}) }, "unknown flags"},
+	{"no identity", func(d *damage) {
+		d.del(keyspace.NodeKey(keyspace.KindIdentity))
+	}, "node identity: there is none, but the log holds shards"},
 	{"no version", func(d *damage) { d.del(firstVersion) }, "there is no such version"},
 	{"no history", func(d *damage) {
 		d.del(keyspace.HistoryKey(nil, 1, 2, 0))
@@ -176,6 +180,21 @@ func TestCheckFindsDamage(t *testing.T) {
 			}
 			t.Errorf("nothing about %q in %v", test.want, problems)
 		})
+	}
+}
+
+// TestCheckOfANodeThatNeverBegan has a directory that a crash left before the
+// engine was made.
+func TestCheckOfANodeThatNeverBegan(t *testing.T) {
+	d := &damage{t: t, disk: clone(t)}
+	d.removeAll("engine")
+	d.removeAll("log")
+	l, err := raftlog.Open(raftlog.Options{FS: d.disk, Dir: d.path("log")})
+	d.must(err)
+	d.must(l.Close())
+	problems, err := check(d.disk, checkedDir, nil)
+	if err != nil || len(problems) > 0 {
+		t.Errorf("%v, %v", problems, err)
 	}
 }
 
