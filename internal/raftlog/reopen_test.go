@@ -118,3 +118,31 @@ func ExampleLog() {
 	// 2 at term 1
 	// 3 at term 1
 }
+
+// TestTornTailsDoNotPileUp crashes over and over so that each recovery has to
+// begin a new segment. Old ones must be given back nevertheless.
+func TestTornTailsDoNotPileUp(t *testing.T) {
+	fs := vfs.NewMem()
+	l := mustOpen(t, testOptions(fs))
+	must(t, l.Append([]Record{{Shard: 2, Entries: makeEntries(1, 3, 1, 10)}}))
+	for i := range uint64(40) {
+		must(t, l.Sync())
+		head := l.files.head()
+		torn := head.end
+		must(t, l.Append([]Record{{Shard: 1, Hard: makeHard(i, 0, 0)}}))
+		must(t, l.Append([]Record{{Shard: 1, Hard: makeHard(i, 1, 0)}}))
+		_, err := head.file.WriteAt(make([]byte, batchHeaderBytes), torn)
+		must(t, err)
+		must(t, l.files.close())
+		l = mustOpen(t, testOptions(fs))
+		if l.files.head().head.id == head.head.id {
+			t.Fatal("went on in a segment with a torn tail")
+		}
+		must(t, l.Append([]Record{{Shard: 1, Hard: makeHard(i, 2, 0)}}))
+		if n := len(l.files.segments); n > 8 {
+			t.Fatalf("%d segments after %d crashes", n, i)
+		}
+	}
+	wantEntries(t, l.Group(2), 1, 1, 1, 1)
+	must(t, l.Close())
+}

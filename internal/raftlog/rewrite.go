@@ -50,7 +50,7 @@ func (f *files) victim() *segment {
 			oldest = s
 		}
 		live += s.liveBytes
-		total += s.end
+		total += s.filled
 		n++
 	}
 	if n <= rewriteSegments || live*2 > total {
