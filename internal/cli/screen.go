@@ -13,6 +13,9 @@ import (
 // quietMax is how long nothing is said to a log while only numbers change.
 const quietMax = 10 * time.Second
 
+// widthUnknown is assumed of a terminal that does not tell its width.
+const widthUnknown = 80
+
 // clearLine takes the cursor to the beginning of an empty line.
 const clearLine = "\r\x1b[K"
 
@@ -35,8 +38,8 @@ func newScreen(out io.Writer) *screen {
 	if file, ok := out.(*os.File); ok && isTerminal(out) {
 		s.width = func() int {
 			width, _, err := term.GetSize(int(file.Fd()))
-			if err != nil {
-				return 80
+			if err != nil || width <= 0 {
+				return widthUnknown
 			}
 			return width
 		}

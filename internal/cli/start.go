@@ -4,9 +4,13 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"log/slog"
 	"os"
+	"path/filepath"
 
 	"github.com/spf13/cobra"
+
+	"github.com/miruvor/miruvor/internal/node"
 )
 
 const startText = `Start a node. Alone it is a durable cluster of one; with --initial-cluster it is
@@ -50,11 +54,11 @@ func newStart() *cobra.Command {
 func (s *startCommand) run(cmd *cobra.Command, _ []string) error {
 	err := s.settings.load(os.Getenv)
 	config, err2 := s.options.config()
-	if err := errors.Join(err, err2); err != nil {
+	if err := errors.Join(err, err2, refuseToForget(&config.node)); err != nil {
 		return usageError{err}
 	}
-	errs := cmd.ErrOrStderr()
-	config.node.Logger = s.options.logging.logger(errs).With("node", config.node.Name)
+	logger := s.options.logging.logger(cmd.ErrOrStderr()).With("node", config.node.Name)
+	config.node.Logger = logger
 	listener, err := listenFor("client", config.listen)
 	if err != nil {
 		return err
@@ -63,31 +67,52 @@ func (s *startCommand) run(cmd *cobra.Command, _ []string) error {
 	if err != nil {
 		return err
 	}
-	err = i.waitReady(cmd.Context(), func(waiting string) { s.say(errs, "waiting for "+waiting) })
+	say := s.announcer(cmd.ErrOrStderr(), logger)
+	err = i.waitReady(cmd.Context(), func(waiting string) { say("waiting", waiting) })
 	if err == nil {
-		s.say(errs, readyText(&config))
+		say("ready", whereabouts(&config))
 		err = i.wait(cmd.Context())
 	}
 	if errors.Is(err, errInterrupted) {
 		err = nil
 	}
-	s.say(errs, "stopping")
+	say("stopping", "")
 	if err = errors.Join(err, i.stop(handoverMax)); err == nil {
-		s.say(errs, "stopped")
+		say("stopped", "")
 	}
 	return err
 }
 
-func readyText(c *instanceConfig) string {
-	return fmt.Sprintf("%s is ready: clients at http://%s, peers at %s, data in %s",
-		c.node.Name, c.node.AdvertiseClient, c.node.AdvertisePeer, c.node.Dir)
+// refuseToForget keeps a node whose data is on disk from starting without it.
+func refuseToForget(c *node.Config) error {
+	if c.Durability != node.DurabilityMemory {
+		return nil
+	}
+	if _, err := os.Stat(filepath.Join(c.Dir, "node.json")); err != nil {
+		return nil
+	}
+	return fmt.Errorf("--durability is memory, but %s holds the data of a node, "+
+		"which would not be read: give another --data or another --durability", c.Dir)
 }
 
-// say tells what goes on, in a line that fits the log.
-func (s *startCommand) say(w io.Writer, text string) {
-	if s.options.logging.format.value == "json" {
-		s.options.logging.logger(w).Info(text)
-		return
+func whereabouts(c *instanceConfig) string {
+	data := "in " + c.node.Dir
+	if c.node.Durability == node.DurabilityMemory {
+		data = "in memory only"
 	}
-	fmt.Fprintln(w, "miruvor:", text)
+	return fmt.Sprintf("clients at http://%s, peers at %s, data %s",
+		c.node.AdvertiseClient, c.node.AdvertisePeer, data)
+}
+
+// announcer tells people what the node does, in a line of the log's form.
+func (s *startCommand) announcer(w io.Writer, logger *slog.Logger) func(what, detail string) {
+	if s.options.logging.format.value == "json" {
+		return func(what, detail string) { logger.Info(what, "detail", detail) }
+	}
+	return func(what, detail string) {
+		if detail != "" {
+			what += ": " + detail
+		}
+		fmt.Fprintf(w, "miruvor: %s is %s\n", s.options.name, what)
+	}
 }
