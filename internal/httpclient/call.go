@@ -63,7 +63,10 @@ func (c *Client) do(ctx context.Context, call *call) (*reply, error) {
 		reply, err := c.attempt(ctx, c.endpoints[at], call)
 		var next *tryNextError
 		if !errors.As(err, &next) {
-			c.current.Store(int32(at))
+			if reply == nil {
+				at++ // it gave no answer: the next call asks another
+			}
+			c.current.Store(int32(at % len(c.endpoints)))
 			return reply, err
 		}
 		// What a node says tells more than that another cannot be reached.

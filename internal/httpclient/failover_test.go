@@ -12,6 +12,7 @@ import (
 	"strings"
 	"sync/atomic"
 	"testing"
+	"time"
 
 	"github.com/miruvor/miruvor/internal/httpclient"
 	"github.com/miruvor/miruvor/internal/kv"
@@ -221,5 +222,27 @@ func TestEndpoints(t *testing.T) {
 	}
 	if _, err := httpclient.New(httpclient.Options{}); !errors.Is(err, kv.ErrInvalid) {
 		t.Errorf("no endpoints: %v", err)
+	}
+}
+
+// TestSilentEndpointIsLeft has an endpoint that takes requests and never
+// answers, as a stopped process does. A write there is uncertain, but the next
+// one must not go there again.
+func TestSilentEndpointIsLeft(t *testing.T) {
+	release := make(chan struct{})
+	silent := newNode(t, func(http.ResponseWriter, *http.Request) { <-release })
+	defer close(release)
+	good := newNode(t, works)
+	c := newClient(t, silent.URL, good.URL)
+	ctx, cancel := context.WithTimeout(t.Context(), 50*time.Millisecond)
+	defer cancel()
+	if _, err := kv.Put(ctx, c, kv.PutRequest{Key: []byte("k")}); !errors.Is(err, kv.ErrUncertain) {
+		t.Errorf("write to the silent endpoint: %v", err)
+	}
+	if _, err := kv.Put(t.Context(), c, kv.PutRequest{Key: []byte("k")}); err != nil {
+		t.Errorf("the next write: %v", err)
+	}
+	if silent.requests.Load() != 1 || good.requests.Load() != 1 {
+		t.Errorf("%d and %d requests", silent.requests.Load(), good.requests.Load())
 	}
 }
