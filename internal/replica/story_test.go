@@ -53,7 +53,7 @@ var commands = map[string]func(*story){
 	"submit": (*story).submit,
 	// number n=1 base=100 [ticket=2]: the oracle's answer to the oldest
 	// ticket, or to the second.
-	"number": (*story).number_,
+	"number": (*story).grant,
 	"lose-ticket": func(s *story) {
 		n := s.node()
 		n.input(func(r *Replica, _ *Output) { r.Unasked(n.ticket(1)) })
@@ -177,7 +177,7 @@ func (n *site) ticket(i int) Ticket {
 	return t
 }
 
-func (s *story) number_() {
+func (s *story) grant() {
 	n := s.node()
 	if len(n.tickets) == 0 {
 		s.c.sayf("%v has not asked", n.id)

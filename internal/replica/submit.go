@@ -89,8 +89,8 @@ func (r *Replica) evaluate(out *Output) {
 		q.arrived = q.arrived[1:]
 		effect := effectBytes(eval.Writes)
 		if most := r.cfg.Bounds.EffectBytesMax; err == nil && effect > most {
-			err = fmt.Errorf("%w: it changes %d keys, which takes %d bytes of log, the most is %d; "+
-				"delete in parts", kv.ErrTooLarge, len(eval.Writes), effect, most)
+			err = fmt.Errorf("%w: it changes %d keys, which takes %d bytes of log, "+
+				"the most is %d; delete in parts", kv.ErrTooLarge, len(eval.Writes), effect, most)
 		}
 		if err != nil {
 			q.bytes -= it.bytes

@@ -63,10 +63,11 @@ func (w *Worker) gather(now wire.Instant, r *replica.Replica) {
 }
 
 // receiveOracle takes the oracle's answer.
-func (w *Worker) receiveOracle(now wire.Instant, resp *wire.Response) {
+func (w *Worker) receiveOracle(now wire.Instant, from kv.NodeID, resp *wire.Response) {
 	d := &w.demands
 	if resp.Oracle != nil {
 		d.pause = 0
+		w.routes.learn(kv.SystemShard, from)
 		d.client.Answer(now, resp.ID, resp.Oracle.Base)
 		w.Observe(now, resp.Oracle.Base-1)
 		return

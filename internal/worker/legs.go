@@ -92,7 +92,7 @@ func (w *Worker) receiveResponse(now wire.Instant, from kv.NodeID, resp *wire.Re
 	case resp.ID == w.routes.mapAsked:
 		w.receiveMap(resp)
 	default:
-		w.receiveOracle(now, resp)
+		w.receiveOracle(now, from, resp)
 	}
 }
 

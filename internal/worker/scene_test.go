@@ -33,7 +33,7 @@ type scene struct {
 	slow   bool
 	lastID uint64
 	// asked are the requests that the worker sent, in order.
-	asked  []*wire.Request
+	asked  []replica.Send
 	events []string
 }
 
@@ -55,7 +55,8 @@ func newScene(t *testing.T, node kv.NodeID, layout placement.Layout) *scene {
 	}
 	s.must(b.Commit())
 	s.log, err = raftlog.Open(raftlog.Options{
-		FS: s.fs, Dir: "log", SegmentBytes: 64 << 10, Salt: 5, Logger: slog.New(slog.DiscardHandler),
+		FS: s.fs, Dir: "log", SegmentBytes: 64 << 10, Salt: 5,
+		Logger: slog.New(slog.DiscardHandler),
 	})
 	s.must(err)
 	s.open(m)
@@ -123,7 +124,7 @@ func (s *scene) sent(snd *replica.Send) {
 	case snd.To == s.node:
 		s.worker.Receive(s.now, s.node, m)
 	case m.Request != nil:
-		s.asked = append(s.asked, m.Request)
+		s.asked = append(s.asked, *snd)
 		s.sayf("→ %v #%d %s", snd.To, len(s.asked), showRequest(m.Request))
 	case m.Response != nil:
 		s.sayf("→ %v answer %d: %s", snd.To, m.Response.ID, showResponse(m.Response))
@@ -140,10 +141,10 @@ func (s *scene) submit(req Request) {
 	s.pass()
 }
 
-// answer brings a node's answer to the i'th request.
-func (s *scene) answer(from kv.NodeID, i int, resp wire.Response) {
-	resp.ID = s.asked[i-1].ID
-	s.worker.Receive(s.now, from, wire.Message{Response: &resp})
+// answer brings the answer of the node that the i'th request went to.
+func (s *scene) answer(i int, resp wire.Response) {
+	resp.ID = s.asked[i-1].Message.Request.ID
+	s.worker.Receive(s.now, s.asked[i-1].To, wire.Message{Response: &resp})
 	s.pass()
 }
 
@@ -171,6 +172,9 @@ func showRequest(req *wire.Request) string {
 
 func showRange(r *wire.RangeAt) string {
 	text := fmt.Sprintf("range [%s, %s)", r.Start, r.End)
+	if string(r.End) == string(r.Start)+"\x00" {
+		text = fmt.Sprintf("key %s", r.Start)
+	}
 	for _, part := range []struct {
 		on   bool
 		text string

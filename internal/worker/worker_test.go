@@ -25,7 +25,7 @@ func TestAnswersToAnEarlierLife(t *testing.T) {
 	s := newScene(t, 4, elsewhere)
 	defer s.close()
 	s.submit(put("a"))
-	earlier := wire.Response{ID: s.asked[0].ID, Txn: &kv.TxnResponse{Revision: 7}}
+	earlier := wire.Response{ID: s.asked[0].Message.Request.ID, Txn: &kv.TxnResponse{Revision: 7}}
 
 	s.now += wire.Instant(time.Second)
 	m, err := elsewhere.Build()
@@ -53,7 +53,7 @@ func TestTheOracleIsSoughtEverywhere(t *testing.T) {
 	})
 	asked := map[string]bool{}
 	for try := range 60 {
-		s.worker.Lost(s.now, &wire.Message{Request: s.asked[len(s.asked)-1]})
+		s.worker.Lost(s.now, &s.asked[len(s.asked)-1].Message)
 		s.events = nil
 		s.wait(150 * time.Millisecond)
 		for _, e := range s.events {
@@ -123,14 +123,14 @@ func TestTheMapIsAskedForAgain(t *testing.T) {
 	defer s.close()
 	s.submit(put("a"))
 	for range 40 {
-		if last := len(s.asked); s.asked[last-1].Txn != nil {
-			s.answer(1, last, wire.Response{Code: wire.CodeWrongShard})
+		if last := len(s.asked); s.asked[last-1].Message.Request.Txn != nil {
+			s.answer(last, wire.Response{Code: wire.CodeWrongShard})
 		}
 		s.wait(100 * time.Millisecond)
 	}
 	maps := 0
-	for _, req := range s.asked {
-		if req.Map != nil {
+	for _, snd := range s.asked {
+		if snd.Message.Request.Map != nil {
 			maps++
 		}
 	}
