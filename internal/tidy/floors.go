@@ -33,6 +33,7 @@ var floors = map[string]int{
 	"internal/httpclient": 5, // kv.Store over HTTP
 	"internal/bench":      6, // load over HTTP
 	"internal/cli":        7, // commands and wiring
+	"internal/nodetest":   8, // clusters of real processes, killed under load
 	"sim":                 8, // whole clusters in virtual time
 	".":                   8, // main
 }
