@@ -61,6 +61,8 @@ func setup(env *testscript.Env) error {
 	server := httptest.NewServer(api)
 	env.Defer(server.Close)
 	env.Setenv("MIRUVOR_ENDPOINTS", strings.TrimPrefix(server.URL, "http://"))
+	// The race detector would keep every process for a second at its end.
+	env.Setenv("GORACE", "atexit_sleep_ms=0")
 	for n := range 9 {
 		port, err := freePort()
 		if err != nil {
