@@ -21,6 +21,8 @@ type membership struct {
 	// ticks counts since the term began; transfers those that were begun.
 	ticks     int
 	transfers int
+	// now is when the last tick was.
+	now wire.Instant
 	// strangers are replicas that spoke to this one and are newer than its
 	// descriptor, by node. A follower that slept through changes has to answer
 	// its leader before it can learn of them.
@@ -62,6 +64,7 @@ func (r *Replica) SetPeer(node kv.NodeID, inc kv.Incarnation) {
 
 // tend is called on a leader at every tick.
 func (r *Replica) tend(now wire.Instant) {
+	r.member.now = now
 	r.member.ticks++
 	if !r.role.serving || r.member.ticks%r.cfg.Timing.ElectionTicks != 0 {
 		return
@@ -119,8 +122,7 @@ func unmarshalChange(data []byte, cc *raftpb.ConfChange) error {
 // without a gap and lacks little. Raft's RecentActive is of no use here: it is
 // cleared once per election timeout, and tend may run just after that each time.
 func (r *Replica) caughtUp(now wire.Instant, id kv.ReplicaID) bool {
-	stamp := r.lease.acks[id]
-	if stamp == 0 || now-stamp >= wire.Instant(r.cfg.Timing.Lease) {
+	if !r.heardOf(now, id) {
 		return false
 	}
 	commit := r.raft.BasicStatus().GetCommit()
@@ -131,6 +133,12 @@ func (r *Replica) caughtUp(now wire.Instant, id kv.ReplicaID) bool {
 		}
 	})
 	return ok
+}
+
+// heardOf reports whether a replica acknowledged a heartbeat of late.
+func (r *Replica) heardOf(now wire.Instant, id kv.ReplicaID) bool {
+	stamp := r.lease.acks[id]
+	return stamp != 0 && now-stamp < wire.Instant(r.cfg.Timing.Lease)
 }
 
 // match is the last index known to be saved on a replica.

@@ -1,6 +1,8 @@
 package replica
 
 import (
+	"math"
+
 	"github.com/miruvor/miruvor/internal/engine"
 	"github.com/miruvor/miruvor/internal/kv"
 	"github.com/miruvor/miruvor/internal/mutant"
@@ -15,6 +17,9 @@ type snapshots struct {
 	// sending holds the index of each under way, by receiver: the log is not
 	// truncated above it.
 	sending map[kv.ReplicaID]uint64
+	// sent holds the index of each that arrived, until its receiver has
+	// installed it and says so.
+	sent map[kv.ReplicaID]uint64
 	// received is complete but not yet installed; index is where it ends.
 	received engine.Ingest
 	index    uint64
@@ -50,6 +55,7 @@ func (r *Replica) stream(to placement.Replica, m *raftpb.Message, out *Output) {
 	}
 	if r.snaps.sending == nil {
 		r.snaps.sending = map[kv.ReplicaID]uint64{}
+		r.snaps.sent = map[kv.ReplicaID]uint64{}
 	}
 	r.snaps.sending[to.ID] = meta.GetMetadata().GetIndex()
 	r.log.Info("sends a snapshot", "to", to.Node, "index", meta.GetMetadata().GetIndex())
@@ -65,10 +71,12 @@ func (r *Replica) stream(to placement.Replica, m *raftpb.Message, out *Output) {
 
 // Sent ends a stream: ok tells whether the receiver took it whole.
 func (r *Replica) Sent(to kv.ReplicaID, ok bool) {
+	index := r.snaps.sending[to]
 	delete(r.snaps.sending, to)
-	status := raft.SnapshotFinish
-	if !ok {
-		status = raft.SnapshotFailure
+	status := raft.SnapshotFailure
+	if ok {
+		status = raft.SnapshotFinish
+		r.snaps.sent[to] = index
 	}
 	r.raft.ReportSnapshot(uint64(to), status)
 }
@@ -143,7 +151,30 @@ func (r *Replica) Truncate(durable uint64) {
 	for _, index := range r.snaps.sending {
 		upTo = min(upTo, index)
 	}
+	if r.role.leader && r.cfg.Log.Bytes() < catchUpFactor*b.LogKeepBytes {
+		upTo = min(upTo, r.followed())
+	}
 	if first, err := r.cfg.Log.FirstIndex(); err == nil && upTo >= first {
 		r.cfg.Log.Truncate(upTo)
 	}
+}
+
+// catchUpFactor times LogKeepBytes is what the log may hold for followers that
+// are well but behind. Beyond that a snapshot is cheaper.
+const catchUpFactor = 8
+
+// followed is the index up to which all followers have the log that were heard of
+// lately. One that just received a snapshot goes on from where that ended:
+// without what follows it would need the next snapshot, for as long as there is load.
+func (r *Replica) followed() uint64 {
+	upTo := uint64(math.MaxUint64)
+	for _, rep := range r.state.desc.Replicas {
+		if rep.ID == r.id || !r.heardOf(r.member.now, rep.ID) {
+			continue
+		}
+		if match := max(r.member.match(r.raft, rep.ID), r.snaps.sent[rep.ID]); match > 0 {
+			upTo = min(upTo, match)
+		}
+	}
+	return upTo
 }
