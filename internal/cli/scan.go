@@ -2,6 +2,7 @@ package cli
 
 import (
 	"bufio"
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -147,9 +148,11 @@ func (s *scanCommand) total(
 func (s *scanCommand) print(
 	cmd *cobra.Command, client *httpclient.Client, req kv.RangeRequest, out io.Writer, m *meter,
 ) error {
-	ctx, cancel := context.WithCancel(cmd.Context())
-	defer cancel()
-	watchdog := time.AfterFunc(s.timeout, cancel)
+	ctx, cancel := context.WithCancelCause(cmd.Context())
+	defer cancel(nil)
+	watchdog := time.AfterFunc(s.timeout, func() {
+		cancel(fmt.Errorf("nothing came for %v", s.timeout))
+	})
 	defer watchdog.Stop()
 	printer := s.printer(out)
 	done := int64(0)
@@ -158,7 +161,7 @@ func (s *scanCommand) print(
 			err = printer.print(&pair)
 		}
 		if err != nil {
-			return errors.Join(err, printer.end())
+			return errors.Join(cmp.Or(context.Cause(ctx), err), printer.end())
 		}
 		watchdog.Reset(s.timeout)
 		done++
