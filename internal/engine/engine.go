@@ -123,8 +123,7 @@ type Engine interface {
 	NewBatch() Batch
 
 	// NewSnapshot freezes the current state for reading. The caller closes
-	// it; an Ingest over its range may take data away from it, but not from
-	// iterators that are open on it.
+	// it. While it is open, the engine keeps what it holds.
 	NewSnapshot() Snapshot
 
 	// NewIngest begins the replacement of everything in spans. Spans are

@@ -135,6 +135,7 @@ func testIngestIterators(t *testing.T, s Subject) {
 		runMoves(t, frozen, []move{
 			{"first", "", "b"}, {"last", "", "d"}, {"prev", "", "c"}, {"prev", "", "b"},
 		})
+		wantAll(t, snap, "a=va", "b=vb", "c=vc", "d=vd")
 		noError(t, snap.Close())
 		wantGet(t, e, "b3", "vb3")
 		wantGet(t, e, "c", "")

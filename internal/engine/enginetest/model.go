@@ -202,12 +202,9 @@ func (r *modelRun) commit(t *testing.T) {
 	noError(t, b.Close())
 }
 
-// ingest replaces one or two spans. It ends the views, which may lose data.
+// ingest replaces one or two spans.
 func (r *modelRun) ingest(t *testing.T) {
 	t.Helper()
-	for len(r.views) > 0 {
-		r.closeView(t)
-	}
 	a, b := r.bounds(r.spanBound)
 	c, d := r.bounds(r.spanBound)
 	var spans []engine.Span

@@ -8,13 +8,15 @@
 //
 // Two trees share most of their nodes:
 //
-//		durable ──batch──batch──batch──▶ live
-//		   ▲                                ▲
-//		   DurableGet, Crash (and a         Get, iterators, snapshots
-//		   random part of the batches)
+//	durable ──batch──batch──batch──▶ live
+//	   ▲                                ▲
+//	   DurableGet, Crash (and a         Get, iterators, snapshots
+//	   random part of the batches)
 //
-//	 1. live is durable with all pending batches applied, in order.
-//	 2. A tree that an iterator or a snapshot holds never changes.
+// Invariants:
+//
+//  1. live is durable with all pending batches applied, in order.
+//  2. A tree that an iterator or a snapshot holds never changes.
 package memory
 
 import (

@@ -24,8 +24,7 @@ type ingest struct {
 	used   bool
 }
 
-// NewIngest implements engine.Engine. Spans need not begin or end at a
-// version key; those that do are emptied more slowly.
+// NewIngest implements engine.Engine.
 func (e *Engine) NewIngest(spans []engine.Span) (engine.Ingest, error) {
 	if e.options.ReadOnly {
 		return nil, wrap(pebble.ErrReadOnly, "ingest")
@@ -66,10 +65,7 @@ func (i *ingest) Add(key, value []byte) error {
 
 // spill moves the pairs of the batch to tables.
 func (i *ingest) spill() error {
-	t, err := i.engine.newTables(i.order.Spans())
-	if err != nil {
-		return err
-	}
+	t := i.engine.newTables(i.order.Spans())
 	i.tables = t
 	for r := i.batch.Reader(); ; {
 		kind, key, value, ok, err := r.Next()
@@ -86,7 +82,7 @@ func (i *ingest) spill() error {
 			return err
 		}
 	}
-	err = i.batch.Close()
+	err := i.batch.Close()
 	i.batch = nil
 	return err
 }

@@ -10,8 +10,8 @@ import (
 
 // formatVersion is the format of files on disk. It is raised on purpose, in a
 // release of its own, because older programs can't open newer files. This
-// one has excising ingests, columnar blocks, tables whose footer is checked,
-// and log chunks that tell a torn tail from damage in what was synced.
+// one has columnar blocks, tables whose footer is checked, and log chunks that
+// tell a torn tail from damage in what was synced.
 const formatVersion = pebble.FormatTableFormatV6
 
 const (

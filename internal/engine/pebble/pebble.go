@@ -6,18 +6,20 @@
 // errors and metrics. Only package node and tests open it; everyone else sees
 // engine.Engine.
 //
-//		Commit ──▶ WAL (unsynced) + memtable ──flush──▶ L0 ──compaction──▶ L6
-//		                                                 ▲                 ▲
-//		               large Ingest ── synced sstables ──┴─────────────────┘
+//	Commit ──▶ WAL (unsynced) + memtable ──flush──▶ L0 ──compaction──▶ L6
+//	                                                 ▲                 ▲
+//	               large Ingest ── synced sstables ──┴─────────────────┘
 //
-//	 1. Pebble's own log is written in commit order and never synced by
-//	    Commit, so a crash leaves a prefix of the commits.
-//	 2. What is in sstables is durable, and nothing else counts as durable:
-//	    DurableGet reads them alone, and Flush moves all commits there.
-//	 3. An ingest enters the sstables at once, never the memtables, after
-//	    everything committed before it.
-//	 4. Files in the directory "ingest" belong to no engine state: Open
-//	    removes what a crash left there.
+// Invariants:
+//
+//  1. Pebble's own log is written in commit order and never synced by
+//     Commit, so a crash leaves a prefix of the commits.
+//  2. What is in sstables is durable, and nothing else counts as durable:
+//     DurableGet reads them alone, and Flush moves all commits there.
+//  3. An ingest is durable after everything committed before it. A small one
+//     is a batch and a flush, a large one goes to the sstables directly.
+//  4. Files in the directory "ingest" belong to no engine state: Open
+//     removes what a crash left there.
 package pebble
 
 import (

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 
-	"github.com/cockroachdb/pebble/v2"
 	"github.com/cockroachdb/pebble/v2/objstorage/objstorageprovider"
 	"github.com/cockroachdb/pebble/v2/sstable"
 	"github.com/cockroachdb/pebble/v2/vfs"
@@ -22,19 +21,19 @@ const (
 	tableLevel = 6
 )
 
-// tables writes an ingest to sstables. Pebble takes many of them and empties
-// one span ("excise") in a single atomic step. All other spans are emptied by
-// range deletions inside the tables, which delete what is older than the
-// table and nothing of it.
+// tables writes an ingest to sstables, which Pebble takes all in a single
+// atomic step. A range deletion in each of them empties its part of the spans:
+// it deletes what is older than the table and nothing of the table.
 //
-//	spans   [02 S …)     [04 a … 04 m)          [05 S …)
-//	        table 1      table 2 │ table 3      table 4
-//	        range del    (excised)              range del
+//	spans      [02 S …)     [04 a   …   04 m)       [05 S …)
+//	tables     │ table 1 │  │ table 2 │ table 3 │   │ table 4 │
+//	deletions  ├─────────┤  ├─────────┼─────────┤   ├─────────┤
+//
+// Pebble's "excise" would free the old data sooner, but not atomically: for a
+// moment readers see neither the old nor the new, and snapshots lose data.
 type tables struct {
 	engine *Engine
 	spans  []engine.Span
-	// excised is the index of the span that is excised, -1 for none.
-	excised int
 	// span is the index of the span that is being written, and start the
 	// first key that the current table is responsible for.
 	span   int
@@ -45,35 +44,13 @@ type tables struct {
 }
 
 // newTables begins with the first of spans.
-func (e *Engine) newTables(spans []engine.Span) (*tables, error) {
-	t := &tables{
+func (e *Engine) newTables(spans []engine.Span) *tables {
+	return &tables{
 		engine: e,
 		spans:  spans,
 		start:  spans[0].Start,
 		name:   fmt.Sprintf("%06d", e.ingests.Add(1)),
 	}
-	var err error
-	t.excised, err = e.chooseExcised(spans)
-	return t, err
-}
-
-// chooseExcised returns the span with the most data on disk, because excising
-// frees it at once. Pebble can't excise at version keys.
-func (e *Engine) chooseExcised(spans []engine.Span) (int, error) {
-	best, bestBytes := -1, uint64(0)
-	for i, s := range spans {
-		if split(s.Start) != len(s.Start) || split(s.End) != len(s.End) {
-			continue
-		}
-		n, err := e.db.EstimateDiskUsage(s.Start, s.End)
-		if err != nil {
-			return 0, err
-		}
-		if best < 0 || n > bestBytes {
-			best, bestBytes = i, n
-		}
-	}
-	return best, nil
 }
 
 // add writes the next pair. It lies in the current span or a later one.
@@ -126,20 +103,15 @@ func (t *tables) endSpan() error {
 }
 
 // endTable finishes the current table, which is responsible for [t.start,
-// end). A span that is not excised has one even if it got no pairs.
+// end). A span has one even if it got no pairs.
 func (t *tables) endTable(end []byte) error {
-	if t.span != t.excised {
-		if err := t.open(); err != nil {
-			return err
-		}
-		if err := t.writer.DeleteRange(t.start, end); err != nil {
-			return err
-		}
+	if err := t.open(); err != nil {
+		return err
+	}
+	if err := t.writer.DeleteRange(t.start, end); err != nil {
+		return err
 	}
 	t.start = append([]byte(nil), end...)
-	if t.writer == nil {
-		return nil
-	}
 	err := t.writer.Close()
 	t.writer = nil
 	return err
@@ -157,21 +129,10 @@ func (t *tables) commit() error {
 	if err := t.engine.Flush(); err != nil {
 		return errors.Join(err, t.abort())
 	}
-	if err := t.ingest(); err != nil {
+	if err := t.engine.db.Ingest(context.Background(), t.paths); err != nil {
 		return errors.Join(err, t.abort())
 	}
 	return nil
-}
-
-func (t *tables) ingest() error {
-	ctx := context.Background()
-	if t.excised < 0 {
-		return t.engine.db.Ingest(ctx, t.paths)
-	}
-	s := t.spans[t.excised]
-	span := pebble.KeyRange{Start: s.Start, End: s.End}
-	_, err := t.engine.db.IngestAndExcise(ctx, t.paths, nil, nil, span)
-	return err
 }
 
 // abort closes and removes the files.
