@@ -57,7 +57,7 @@ func Run(cfg Config) *Report {
 	}
 	c.calm = cfg.Calm()
 	trace.now = func() Time { return c.now }
-	c.network = network{c: c, cut: map[link]bool{}, slow: map[link]time.Duration{}}
+	c.network = network{c: c, cut: map[link]bool{}, last: map[link]Time{}}
 	r := &Report{Config: cfg, Trace: trace}
 	r.Err = c.guard(c.run)
 	r.History = c.history

@@ -49,6 +49,8 @@ type Net struct {
 	// Slow one takes up to DelayMax.
 	DelayMin, DelayMean, DelayMax time.Duration
 	Slow, Drop, Duplicate         float64
+	// Ordered keeps the messages of a link in their order.
+	Ordered bool
 }
 
 // Faults are the mean times between two of a kind; 0 is never.
@@ -68,7 +70,9 @@ type Faults struct {
 }
 
 // Calm reports whether nothing ever goes wrong.
-func (c *Config) Calm() bool { return c.Faults == Faults{} && c.Net.Drop == 0 }
+func (c *Config) Calm() bool {
+	return c.Faults == Faults{} && c.Net.Drop == 0 && c.Net.Duplicate == 0 && c.Net.Ordered
+}
 
 // driftMax keeps the lease's bound: (1+d)/(1-d) < Lease/(Lease-Drift) = 10/9.
 const driftMax = 0.05
@@ -86,6 +90,9 @@ func Random(seed uint64) Config {
 		Drift:  driftMax * 0.99 * rng.Float64(),
 	}
 	cfg.Load.Think = time.Duration(20+rng.IntN(120)) * time.Millisecond
+	if cfg.Faults == (Faults{}) && rng.IntN(2) == 0 {
+		cfg.Net.Drop, cfg.Net.Duplicate, cfg.Net.Ordered = 0, 0, true
+	}
 	if rng.IntN(4) == 0 {
 		cfg.ReadMode = replica.ReadQuorum
 		cfg.Drift = 0.5 * rng.Float64()
@@ -108,6 +115,7 @@ func randomShape(rng *rand.Rand) Shape {
 
 func randomNet(rng *rand.Rand) Net {
 	n := Net{
+		Ordered:  rng.IntN(2) == 0,
 		DelayMin: 100 * time.Microsecond, DelayMean: time.Millisecond,
 		DelayMax: 100 * time.Millisecond,
 	}

@@ -17,8 +17,8 @@ type network struct {
 	c *cluster
 	// cut holds the links that are down, by direction.
 	cut map[link]bool
-	// slow holds a delay that all messages of a link have.
-	slow map[link]time.Duration
+	// last is when the last message of a link arrives.
+	last map[link]Time
 }
 
 type link struct{ from, to kv.NodeID }
@@ -49,7 +49,12 @@ func (n *network) send(from *node, t *thread, to kv.NodeID, m wire.Message) {
 }
 
 func (n *network) carry(l link, data []byte) {
-	n.c.after(n.delay(l), func() {
+	at := n.c.now + Time(n.delay(l))
+	if n.c.cfg.Net.Ordered {
+		at = max(at, n.last[l])
+		n.last[l] = at
+	}
+	n.c.at(at, func() {
 		peer := n.c.nodes[l.to]
 		if n.cut[l] || peer.state == down {
 			return
@@ -69,7 +74,7 @@ func (n *network) carry(l link, data []byte) {
 
 func (n *network) delay(l link) time.Duration {
 	net := &n.c.cfg.Net
-	d := net.DelayMin + n.c.around(net.DelayMean) + n.slow[l]
+	d := net.DelayMin + n.c.around(net.DelayMean)
 	if n.c.chance(net.Slow) {
 		d += n.c.between(0, net.DelayMax)
 	}

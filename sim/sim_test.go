@@ -4,6 +4,7 @@ import (
 	"flag"
 	"testing"
 	"testing/cryptotest"
+	"time"
 )
 
 var (
@@ -29,7 +30,11 @@ func TestSeeds(t *testing.T) {
 		if *seedFlag >= 0 && uint64(*seedFlag) != seed {
 			continue
 		}
+		begin := time.Now()
 		r := run(t, Random(seed))
+		if d := time.Since(begin); d > time.Second {
+			t.Logf("seed %d took %v, %d events", seed, d, r.Trace.Events)
+		}
 		if r.Err != nil {
 			cfg := Random(seed)
 			cfg.Trace = *keepFlag
@@ -40,7 +45,7 @@ func TestSeeds(t *testing.T) {
 			t.Errorf("seed %d: %v", seed, r.Err)
 			continue
 		}
-		if *seedFlag < 0 {
+		if *seedFlag < 0 && !testing.Verbose() {
 			continue
 		}
 		t.Logf("seed %d: %d events, %d ops, %x", seed, r.Trace.Events, len(r.History.Ops), r.Trace.Hash)

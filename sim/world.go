@@ -1,6 +1,7 @@
 package sim
 
 import (
+	"fmt"
 	"math"
 	"math/rand/v2"
 	"time"
@@ -17,7 +18,11 @@ type world struct {
 	trace *Trace
 	seq   uint64
 	queue []event
+	steps int
 }
+
+// stepsMax bounds the events of a run, about ten times what one has.
+const stepsMax = 300_000
 
 type event struct {
 	at  Time
@@ -51,6 +56,9 @@ func (e event) before(o event) bool { return e.at < o.at || e.at == o.at && e.se
 func (w *world) step() bool {
 	if len(w.queue) == 0 {
 		return false
+	}
+	if w.steps++; w.steps > stepsMax {
+		panic(failure{fmt.Errorf("%d events are too many: somebody is in a loop", w.steps)})
 	}
 	next := w.queue[0]
 	last := len(w.queue) - 1

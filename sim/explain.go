@@ -1,0 +1,114 @@
+package sim
+
+import (
+	"fmt"
+	"slices"
+
+	"github.com/miruvor/miruvor/internal/kv"
+)
+
+// explainRest finds, for every commit that no answered operation made, another
+// one whose fate is unknown and that would have left just that, each for one
+// commit alone.
+func (c *checker) explainRest() error {
+	m := matching{checker: c, taken: map[*Op]kv.Revision{}}
+	for i := range c.history.Commits {
+		commit := &c.history.Commits[i]
+		if c.claims[commit.Revision] != nil {
+			continue
+		}
+		if !m.place(commit, map[*Op]bool{}) {
+			return fmt.Errorf("commit %v in %v is of no operation, or of one that was answered "+
+				"otherwise, refused, or made another: %+v",
+				commit.Revision, commit.Shard, commit.Writes)
+		}
+	}
+	return nil
+}
+
+// matching gives operations to commits, each to one; to find a place for a commit it
+// moves others along (augmenting paths).
+type matching struct {
+	*checker
+	taken map[*Op]kv.Revision
+}
+
+func (m *matching) place(commit *Commit, tried map[*Op]bool) bool {
+	for _, op := range m.history.Ops {
+		if tried[op] || !m.fits(op, commit) {
+			continue
+		}
+		tried[op] = true
+		other, ok := m.taken[op]
+		if !ok || m.place(m.commits[other], tried) {
+			m.taken[op] = commit.Revision
+			return true
+		}
+	}
+	return false
+}
+
+// fits reports whether an operation could be the one that made a commit.
+func (c *checker) fits(op *Op, commit *Commit) bool {
+	if op.Txn == nil || op.Fate() != Unknown || c.floors[op] >= commit.Revision {
+		return false
+	}
+	v := &view{model: c.model, at: commit.Revision - 1, rev: commit.Revision}
+	v.run(op.Txn)
+	return slices.Equal(v.writes, commit.Writes)
+}
+
+// sameTxn compares answers to a transaction but for revisions, which are
+// checked apart.
+func sameTxn(want, got *kv.TxnResponse) error {
+	if want.Succeeded != got.Succeeded || len(want.Results) != len(got.Results) {
+		return fmt.Errorf("wrong outcome: the compares say %v", want.Succeeded)
+	}
+	for i := range want.Results {
+		if err := sameResult(&want.Results[i], &got.Results[i]); err != nil {
+			return fmt.Errorf("result %d: %w", i, err)
+		}
+	}
+	return nil
+}
+
+func sameResult(want, got *kv.Result) error {
+	switch {
+	case want.Put != nil && got.Put != nil:
+		if want.Put.Version != got.Put.Version || !samePair(want.Put.Prev, got.Put.Prev) {
+			return fmt.Errorf("wrong put: want version %d, %+v", want.Put.Version, want.Put.Prev)
+		}
+		return nil
+	case want.Delete != nil && got.Delete != nil:
+		if want.Delete.Deleted != got.Delete.Deleted ||
+			!slices.EqualFunc(want.Delete.Prev, got.Delete.Prev, equalPairs) {
+			return fmt.Errorf("wrong delete: want %+v", want.Delete)
+		}
+		return nil
+	case want.Range != nil && got.Range != nil:
+		return sameRange(want.Range, got.Range)
+	}
+	return fmt.Errorf("wrong kind of result: want %+v", want)
+}
+
+// sameRange compares answers to a range but for their revision.
+func sameRange(want, got *kv.RangeResponse) error {
+	if want.More == got.More && want.Count == got.Count &&
+		slices.EqualFunc(want.KVs, got.KVs, equalPairs) {
+		return nil
+	}
+	return fmt.Errorf("wrong read: want %s", describeRangeResponse(want))
+}
+
+func samePair(a, b *kv.KeyValue) bool {
+	if a == nil || b == nil {
+		return a == b
+	}
+	return equalPairs(*a, *b)
+}
+
+func equalPairs(a, b kv.KeyValue) bool {
+	return string(a.Key) == string(b.Key) && string(a.Value) == string(b.Value) &&
+		a.CreateRevision == b.CreateRevision && a.ModRevision == b.ModRevision &&
+		a.Version == b.Version && a.Lease == b.Lease
+}

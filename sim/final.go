@@ -1,0 +1,159 @@
+package sim
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"hash/fnv"
+	"slices"
+	"time"
+
+	"github.com/miruvor/miruvor/internal/engine"
+	"github.com/miruvor/miruvor/internal/keyspace"
+	"github.com/miruvor/miruvor/internal/kv"
+	"github.com/miruvor/miruvor/internal/mvcc"
+	"github.com/miruvor/miruvor/internal/placement"
+)
+
+// check asks everything once more, then compares the replicas and holds the
+// history against the promises.
+func (c *cluster) check() error {
+	if err := c.lastQuestions(); err != nil {
+		return err
+	}
+	c.runUntil("equal replicas", 20*time.Second, c.settled)
+	for _, s := range c.allShards() {
+		if err := c.compareReplicas(s); err != nil {
+			return err
+		}
+	}
+	slices.SortFunc(c.history.Commits, func(a, b Commit) int {
+		return int(a.Revision - b.Revision)
+	})
+	return c.history.Check(c.calm)
+}
+
+// lastQuestions shows that a healed cluster takes writes in every shard and
+// answers reads, on every node.
+func (c *cluster) lastQuestions() error {
+	var asked []*Op
+	ask := func(n *node, op *Op) {
+		op.ID, op.Client, op.Node = uint64(len(c.history.Ops)+1), len(c.clients), n.id
+		asked = append(asked, op)
+		c.ask(n, op)
+		c.runUntil("an answer", 10*time.Second, c.idle)
+	}
+	for i, keys := range c.keys.perShard {
+		put := &kv.PutRequest{Key: keys[0], Value: fmt.Appendf(nil, "last.%d", i)}
+		ask(c.nodes[c.order[i%len(c.order)]], single(kv.Op{Put: put}))
+	}
+	for _, id := range c.order {
+		ask(c.nodes[id], &Op{Range: &kv.RangeRequest{}})
+		ask(c.nodes[id], &Op{Range: &kv.RangeRequest{Serializable: true}})
+	}
+	for _, op := range asked {
+		if op.Err != nil {
+			return fmt.Errorf("all is well, but %v", op)
+		}
+	}
+	return nil
+}
+
+// compareReplicas checks that a shard is the same on all its nodes, byte for
+// byte, that its versions and its history make sense, and keeps its commits.
+func (c *cluster) compareReplicas(s placement.Shard) error {
+	var first uint64
+	for i, id := range s.Nodes {
+		n := c.nodes[id]
+		sum, err := digest(n.engine, s)
+		if err != nil {
+			return err
+		}
+		if i == 0 {
+			first = sum
+		} else if sum != first {
+			return fmt.Errorf("the replicas of %v differ on %v and %v:\n%s", s.ID, s.Nodes[0], id,
+				difference(c.nodes[s.Nodes[0]].engine, n.engine, s))
+		}
+	}
+	e := c.nodes[s.Nodes[0]].engine
+	if s.ID == kv.SystemShard {
+		return nil
+	}
+	for problem, err := range mvcc.Check(e, s.ID, s.Range, 0) {
+		if err != nil {
+			return err
+		}
+		return fmt.Errorf("%v: %v", s.ID, problem)
+	}
+	return c.collect(e, s.ID)
+}
+
+// collect adds a shard's commits to the history.
+func (c *cluster) collect(e engine.Reader, shard kv.ShardID) error {
+	last := -1
+	list := c.history.Commits
+	for event, err := range mvcc.History(e, shard, 0, 0) {
+		if err != nil {
+			return err
+		}
+		if last < 0 || list[last].Revision != event.Revision {
+			list = append(list, Commit{Revision: event.Revision, Shard: shard})
+			last = len(list) - 1
+		}
+		w := Write{Key: string(event.KV.Key), Tombstone: event.Deleted}
+		if !event.Deleted {
+			w.Value, w.Create = string(event.KV.Value), event.KV.CreateRevision
+			w.Version = event.KV.Version
+		}
+		list[last].Writes = append(list[last].Writes, w)
+	}
+	c.history.Commits = list
+	return nil
+}
+
+// digest is a hash over everything that an engine holds of a shard.
+func digest(r engine.Reader, s placement.Shard) (uint64, error) {
+	h := fnv.New64a()
+	err := eachPair(r, s, func(key, value []byte) {
+		_, _ = h.Write(key)
+		_, _ = h.Write([]byte{0xff, byte(len(value))})
+		_, _ = h.Write(value)
+	})
+	return h.Sum64(), err
+}
+
+func eachPair(r engine.Reader, s placement.Shard, visit func(key, value []byte)) error {
+	for _, span := range keyspace.Spans(s.ID, s.Range) {
+		it, err := r.NewIter(span.Start, span.End)
+		if err != nil {
+			return err
+		}
+		for ok := it.First(); ok; ok = it.Next() {
+			visit(it.Key(), it.Value())
+		}
+		if err := errors.Join(it.Error(), it.Close()); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// difference names the first pairs that two engines do not share.
+func difference(a, b engine.Reader, s placement.Shard) string {
+	text, lines := "", 0
+	report := func(where string, other engine.Reader) func(key, value []byte) {
+		return func(key, value []byte) {
+			found, err := other.Get(key)
+			if (err != nil || !bytes.Equal(found, value)) && lines < 20 {
+				text += fmt.Sprintf("%s %q = %q\n", where, key, value)
+				lines++
+			}
+		}
+	}
+	if err := errors.Join(eachPair(a, s, report("here ", b)),
+		eachPair(b, s, report("there", a))); err != nil {
+		return err.Error()
+	}
+	return text
+}
