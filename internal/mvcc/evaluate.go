@@ -69,8 +69,9 @@ func getEvaluator(v View, own kv.Revision) *evaluator {
 	e.effect.rev = own
 	e.layers = layers{
 		own: &e.effect, overlay: v.Overlay, reader: v.Reader,
-		at: newest, last: &e.last, scratch: &e.buffers,
+		at: newest, last: &e.last, scratch: &e.buffers, budget: &e.buffers.budget,
 	}
+	e.buffers.budget = budget{most: v.BytesMax}
 	if v.At != 0 {
 		e.at = v.At
 	}
@@ -160,6 +161,9 @@ func (e *evaluator) put(req *kv.PutRequest, result *kv.Result) error {
 	}
 	result.Put = &kv.PutResponse{Version: w.Version}
 	if req.PrevKV && exists {
+		if err := e.budget.spend(len(req.Key) + len(prev.Value)); err != nil {
+			return err
+		}
 		old := e.previous(&prev)
 		result.Put.Prev = &old
 	}
@@ -173,7 +177,11 @@ func (e *evaluator) delete(req *kv.DeleteRequest, result *kv.Result) error {
 		if err != nil || !live {
 			return err
 		}
-		return e.write(e.doom(&v, req.PrevKV, result.Delete))
+		w, err := e.doom(&v, req.PrevKV, result.Delete)
+		if err != nil {
+			return err
+		}
+		return e.write(w)
 	}
 	// All is read before anything is written: a scan does not go on over
 	// writes that change under it.
@@ -183,7 +191,11 @@ func (e *evaluator) delete(req *kv.DeleteRequest, result *kv.Result) error {
 			return err
 		}
 		v.key = bytes.Clone(v.key)
-		writes = append(writes, e.doom(&v, req.PrevKV, result.Delete))
+		w, err := e.doom(&v, req.PrevKV, result.Delete)
+		if err != nil {
+			return err
+		}
+		writes = append(writes, w)
 	}
 	for _, w := range writes {
 		if err := e.write(w); err != nil {
@@ -194,12 +206,21 @@ func (e *evaluator) delete(req *kv.DeleteRequest, result *kv.Result) error {
 }
 
 // doom is the write that deletes v, which it counts.
-func (e *evaluator) doom(v *version, prevKV bool, response *kv.DeleteResponse) Write {
+func (e *evaluator) doom(
+	v *version, prevKV bool, response *kv.DeleteResponse,
+) (w Write, err error) {
+	size := len(v.key)
+	if prevKV {
+		size += len(v.key) + len(v.Value)
+	}
+	if err := e.budget.spend(size); err != nil {
+		return w, err
+	}
 	response.Deleted++
 	if prevKV {
 		response.Prev = append(response.Prev, e.previous(v))
 	}
-	return Write{Key: v.key, Tombstone: true}
+	return Write{Key: v.key, Tombstone: true}, nil
 }
 
 // revision marks a part of the answer until SetRevision: the transaction's own

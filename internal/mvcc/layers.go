@@ -42,6 +42,7 @@ type layers struct {
 	// last is nil if looking a key up twice is rare.
 	last    *lastPoint
 	scratch *scratch
+	budget  *budget
 }
 
 // lastPoint remembers the last look into the engine: a compare on a key is

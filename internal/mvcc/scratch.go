@@ -6,6 +6,8 @@ import "sync"
 // escape through its interface, so each call would allocate them anew.
 type scratch struct {
 	key, value []byte
+	// budget is the call's.
+	budget budget
 }
 
 // scratchBytesMax is the largest buffer that is kept for the next call.

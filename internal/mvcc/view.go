@@ -23,6 +23,9 @@ type View struct {
 	// Compacted is the lowest revision that can still be read; 0 if nothing
 	// was ever compacted.
 	Compacted kv.Revision
+	// BytesMax bounds what a request returns and deletes, keys and values
+	// together; what exceeds it is refused with kv.ErrTooLarge. 0 is no bound.
+	BytesMax int
 }
 
 // newest is a revision above all others, provisional ones included.
@@ -34,7 +37,10 @@ const newest kv.Revision = math.MaxInt64
 func (v View) Range(req kv.RangeRequest) (kv.RangeResponse, error) {
 	s := getScratch()
 	defer s.release()
-	return v.readRange(&req, layers{reader: v.Reader, overlay: v.Overlay, scratch: s})
+	s.budget = budget{most: v.BytesMax}
+	return v.readRange(&req, layers{
+		reader: v.Reader, overlay: v.Overlay, scratch: s, budget: &s.budget,
+	})
 }
 
 // readRange reads from l, at the revision that req or else v names.
@@ -47,7 +53,7 @@ func (v View) readRange(req *kv.RangeRequest, l layers) (kv.RangeResponse, error
 		l.own, l.last = nil, nil
 	}
 	l.at = at
-	p := page{req: req}
+	p := page{req: req, budget: l.budget}
 	if err := p.fill(&l); err != nil {
 		return kv.RangeResponse{}, err
 	}
@@ -84,6 +90,8 @@ type page struct {
 	full     bool
 	bytes    int
 	arena    arena
+	budget   *budget
+	err      error
 }
 
 // fill reads what the request asks for, and no further than it takes.
@@ -92,6 +100,7 @@ func (p *page) fill(l *layers) error {
 		v, live, err := l.live(p.req.Start)
 		if err == nil && live {
 			p.add(v)
+			err = p.err
 		}
 		return err
 	}
@@ -103,7 +112,7 @@ func (p *page) fill(l *layers) error {
 			break
 		}
 	}
-	return nil
+	return p.err
 }
 
 // add takes the next key, and reports whether it wants more.
@@ -119,6 +128,9 @@ func (p *page) add(v version) bool {
 		return p.req.WantCount
 	}
 	p.take(v)
+	if p.err != nil {
+		return false
+	}
 	p.full = (p.req.Limit > 0 && len(p.response.KVs) >= p.req.Limit) ||
 		(p.req.BytesMax > 0 && p.bytes >= p.req.BytesMax)
 	return true
@@ -130,6 +142,9 @@ func (p *page) take(v version) {
 	}
 	size := len(v.key) + len(v.Value)
 	p.bytes += size
+	if p.err = p.budget.spend(size); p.err != nil {
+		return
+	}
 	p.arena.reserve(size)
 	found := kv.KeyValue{
 		Key:            p.arena.clone(v.key),

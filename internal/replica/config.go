@@ -47,6 +47,9 @@ type Bounds struct {
 	// EffectBytesMax bounds what one transaction may change: a delete of a
 	// range is small as a request, but its effect names every key.
 	EffectBytesMax int
+	// AnswerBytesMax bounds what one request returns or deletes, so that an
+	// answer fits in memory and in a message to another node.
+	AnswerBytesMax int
 	// LogKeepEntries are kept behind the applied index for slow followers,
 	// as long as the shard's log is smaller than LogKeepBytes.
 	LogKeepEntries uint64
@@ -57,7 +60,7 @@ type Bounds struct {
 func DefaultBounds() Bounds {
 	return Bounds{
 		QueueMax: 5000, QueueBytesMax: 64 << 20, EntryBytesMax: 1 << 20,
-		EffectBytesMax: 8 << 20,
+		EffectBytesMax: 8 << 20, AnswerBytesMax: 8 << 20,
 		LogKeepEntries: 10_000, LogKeepBytes: 32 << 20,
 	}
 }

@@ -137,6 +137,7 @@ func (r *Replica) carryOut(now wire.Instant, rd *read, out *Output) {
 func (r *Replica) result(rd *read) *wire.Response {
 	view := mvcc.View{
 		Reader: r.cfg.Engine, At: rd.at, Current: rd.at, Compacted: r.state.compacted,
+		BytesMax: r.cfg.Bounds.AnswerBytesMax,
 	}
 	if rd.txn != nil {
 		eval, err := mvcc.Evaluate(view, rd.txn, 0)

@@ -44,8 +44,8 @@ type story struct {
 // commands, by name. An argument n=1 names the node; requests are the lines
 // below the command.
 var commands = map[string]func(*story){
-	// cluster nodes=3 [queue=N] [log-keep=N] [read-mode=quorum]: a new shard, and
-	// nothing has happened yet.
+	// cluster nodes=3 [queue=N] [log-keep=N] [answer-bytes=N] [read-mode=quorum]:
+	// a new shard, and nothing has happened yet.
 	"cluster": (*story).cluster,
 	"campaign": func(s *story) {
 		s.node().input(func(r *Replica, _ *Output) { r.Campaign() })
@@ -149,6 +149,7 @@ func (s *story) cluster() {
 	bounds := DefaultBounds()
 	bounds.LogKeepEntries = s.number("log-keep", bounds.LogKeepEntries)
 	bounds.QueueMax = int(s.number("queue", uint64(bounds.QueueMax)))
+	bounds.AnswerBytesMax = int(s.number("answer-bytes", uint64(bounds.AnswerBytesMax)))
 	mode := ReadLease
 	if s.d.HasArg("read-mode") {
 		mode = ReadQuorum

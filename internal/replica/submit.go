@@ -81,6 +81,7 @@ func (r *Replica) evaluate(out *Output) {
 		view := mvcc.View{
 			Reader: r.cfg.Engine, Overlay: q.overlay,
 			Current: max(q.numbered, r.state.applied.Revision), Compacted: r.state.compacted,
+			BytesMax: r.cfg.Bounds.AnswerBytesMax,
 		}
 		eval, err := mvcc.Evaluate(view, it.req, mvcc.Provisional(it.seq))
 		if errors.Is(err, mvcc.ErrPending) {
