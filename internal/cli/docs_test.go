@@ -46,18 +46,19 @@ func TestTheManualHasEverySetting(t *testing.T) {
 // TestTheManualHasEveryCommand looks for "miruvor COMMAND" in README.md and the
 // manual, and that there is such a command.
 func TestTheManualHasEveryCommand(t *testing.T) {
-	var text string
+	var text strings.Builder
 	for _, path := range []string{"../../README.md", "../../docs/operations.md"} {
 		page, err := os.ReadFile(path)
 		if err != nil {
 			t.Fatal(err)
 		}
-		text += string(page)
+		text.Write(page)
 	}
 	root := newRoot()
 	root.InitDefaultHelpCmd()
 	root.InitDefaultCompletionCmd()
-	told := regexp.MustCompile("(?m)(?:\\./|^|`)miruvor ([a-z]+)").FindAllStringSubmatch(text, -1)
+	told := regexp.MustCompile("(?m)(?:\\./|^|`)miruvor ([a-z]+)").
+		FindAllStringSubmatch(text.String(), -1)
 	if len(told) < 10 {
 		t.Fatalf("only %d commands are told of", len(told))
 	}
