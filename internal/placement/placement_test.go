@@ -28,7 +28,9 @@ func build(t *testing.T, nodes, shards, replicas int, splits ...string) Map {
 
 // Every key lies in exactly one shard, whatever the layout.
 func TestShardsTileTheKeySpace(t *testing.T) {
-	keys := [][]byte{{}, {0}, []byte("a"), []byte("m"), []byte("zz"), {0x7f, 0xff}, {0x80}, {0xff, 0xff, 0xff}}
+	keys := [][]byte{
+		{}, {0}, []byte("a"), []byte("m"), []byte("zz"), {0x7f, 0xff}, {0x80}, {0xff, 0xff, 0xff},
+	}
 	for _, shards := range []int{1, 2, 3, 7, 64, ShardsMax} {
 		m := build(t, 3, shards, 3)
 		for _, key := range keys {
@@ -39,7 +41,8 @@ func TestShardsTileTheKeySpace(t *testing.T) {
 				}
 			}
 			if got := m.Locate(key); holders != 1 || !got.Range.Contains(key) {
-				t.Errorf("%d shards: %q lies in %d of them, located in %v", shards, key, holders, got.Range)
+				t.Errorf("%d shards: %q lies in %d of them, located in %v",
+					shards, key, holders, got.Range)
 			}
 		}
 	}
