@@ -19,7 +19,8 @@ const benchEntryBytes = 200
 func BenchmarkAppend(b *testing.B) {
 	for _, n := range []int{1, 16, 256} {
 		b.Run(fmt.Sprintf("entries=%d", n), func(b *testing.B) {
-			l := mustOpen(b, Options{Dir: filepath.Join(b.TempDir(), "raft"), SegmentBytes: 16 << 20})
+			dir := filepath.Join(b.TempDir(), "raft")
+			l := mustOpen(b, Options{Dir: dir, SegmentBytes: 16 << 20})
 			defer l.Close()
 			recycleSegments(b, l)
 			benchAppend(b, l, n, l.Sync)

@@ -78,7 +78,8 @@ func wantEntries(t testing.TB, g *Group, first uint64, terms ...uint64) {
 		must(t, err)
 		if e.GetIndex() != index || e.GetTerm() != terms[i] || term != terms[i] ||
 			!bytes.HasPrefix(e.Data, []byte(want)) {
-			t.Fatalf("%v: entry %d is %v (term %d), want term %d", g.shard, index, e, term, terms[i])
+			t.Fatalf("%v: entry %d is %v (term %d), want term %d",
+				g.shard, index, e, term, terms[i])
 		}
 	}
 }
@@ -90,7 +91,9 @@ func TestAppendAndReopen(t *testing.T) {
 		{Shard: 1, Entries: makeEntries(1, 3, 1, 10), Hard: makeHard(1, 2, 0)},
 		{Shard: 2, Reset: &Position{Index: 10, Term: 4}, Entries: makeEntries(11, 2, 5, 10)},
 	}))
-	must(t, l.Append([]Record{{Shard: 1, Entries: makeEntries(3, 2, 2, 10), Hard: makeHard(2, 0, 2)}}))
+	must(t, l.Append([]Record{
+		{Shard: 1, Entries: makeEntries(3, 2, 2, 10), Hard: makeHard(2, 0, 2)},
+	}))
 	must(t, l.Append([]Record{{Shard: 3, Hard: makeHard(9, 9, 9)}}))
 	must(t, l.Remove(3))
 	must(t, l.Sync())
@@ -161,7 +164,10 @@ func TestAppendRefuses(t *testing.T) {
 		{{Shard: 1, Entries: makeEntries(2, 1, 1, 1)}},
 		{{Shard: 2, Entries: makeEntries(2, 1, 1, 1)}},
 		{{Shard: 1, Entries: append(makeEntries(6, 1, 1, 1), makeEntries(8, 1, 1, 1)...)}},
-		{{Shard: 1, Entries: makeEntries(6, 1, 1, 1)}, {Shard: 1, Entries: makeEntries(8, 1, 1, 1)}},
+		{
+			{Shard: 1, Entries: makeEntries(6, 1, 1, 1)},
+			{Shard: 1, Entries: makeEntries(8, 1, 1, 1)},
+		},
 		{{Shard: 1, Remove: true, Hard: makeHard(1, 1, 1)}},
 	} {
 		if err := l.Append(recs); !errors.Is(err, kv.ErrInvalid) {

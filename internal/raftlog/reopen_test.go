@@ -66,7 +66,8 @@ func TestLeftoversGo(t *testing.T) {
 	}
 	must(t, l.Close())
 	after := readDisk(t, opts.FS)
-	if extra := len(after) - len(after.segments()); extra > sparesMax || after[segmentName(1)] != nil {
+	extra := len(after) - len(after.segments())
+	if extra > sparesMax || after[segmentName(1)] != nil {
 		t.Fatalf("%d spare files, segments %v", extra, after.segments())
 	}
 }
