@@ -87,7 +87,7 @@ func (f *founding) addFlags(cmd *cobra.Command) {
 	flags.Var(&f.members, "initial-cluster",
 		"n1=host:port,n2=host:port: all nodes of a new cluster, with\n"+
 			"their peer addresses, the same on each; else this one alone")
-	flags.StringVar(&f.token, "initial-cluster-token", "miruvor",
+	flags.StringVar(&f.token, "initial-cluster-token", "",
 		"tells clusters apart whose nodes have the same names")
 	flags.IntVar(&f.shards, "initial-shards", 1, "shards that a new cluster begins with")
 	flags.Var(&f.splitAt, "split-at",

@@ -13,7 +13,7 @@ import (
 
 // configs are the nodes of the demo, n1 and so on.
 func (d *demoCommand) configs(logger *slog.Logger) []instanceConfig {
-	cluster := node.Cluster{Shards: d.shards, SplitAt: d.splitAt, Token: "demo"}
+	cluster := node.Cluster{Shards: d.shards, SplitAt: d.splitAt}
 	configs := make([]instanceConfig, d.nodes)
 	for i := range configs {
 		name := fmt.Sprintf("n%d", i+1)

@@ -49,7 +49,8 @@ type Cluster struct {
 	SplitAt [][]byte
 	// Replicas is how many nodes hold a shard at most, 0 for 3.
 	Replicas int
-	// Token tells clusters apart whose members are called the same.
+	// Token tells clusters apart whose members are called the same; without
+	// one their first addresses do.
 	Token string
 }
 
@@ -197,12 +198,17 @@ func (cl Cluster) layout() placement.Layout {
 	return l
 }
 
-// id is the cluster's: a hash of everything that its nodes agree on.
+// id is the cluster's: a hash of what its nodes agree on. Without a token the
+// peer addresses are part of it, so that two clusters which are called the same
+// never mix; with one they are not, so that a lost directory can be replaced
+// after addresses have changed.
 func (cl Cluster) id() kv.ClusterID {
 	h := fnv.New64a()
 	fmt.Fprintf(h, "%s\x00%s", cl.Token, cl.shape())
 	for _, n := range cl.nodes() {
-		fmt.Fprintf(h, "\x00%s", n.Peer)
+		if cl.Token == "" {
+			fmt.Fprintf(h, "\x00%s", n.Peer)
+		}
 	}
 	return kv.ClusterID(h.Sum64())
 }
