@@ -2,6 +2,7 @@ package pebble
 
 import (
 	"runtime"
+	"sync/atomic"
 	"time"
 
 	"github.com/cockroachdb/pebble/v2"
@@ -36,8 +37,10 @@ const (
 	deleteRangeDelay = 10 * time.Second
 )
 
-// pebbleOptions is Pebble's configuration, with all defaults filled in.
-func pebbleOptions(opts Options, ev *events) *pebble.Options {
+// pebbleOptions is Pebble's configuration, with all defaults filled in. Pebble
+// waits in Open for compactions that it has begun there, so none is begun, short
+// of a large backlog, before opened is set.
+func pebbleOptions(opts Options, ev *events, opened *atomic.Bool) *pebble.Options {
 	o := &pebble.Options{
 		FS:                          opts.FS,
 		Comparer:                    comparer,
@@ -67,6 +70,9 @@ func pebbleOptions(opts Options, ev *events) *pebble.Options {
 		o.Levels[i].FilterPolicy = bloom.FilterPolicy(bloomBitsPerKey)
 	}
 	o.CompactionConcurrencyRange = func() (lower, upper int) {
+		if !opened.Load() {
+			return 0, 1
+		}
 		return 1, max(2, runtime.GOMAXPROCS(0)/2)
 	}
 	// An ingest has to be in the sstables when it returns; see invariant 3.

@@ -77,7 +77,8 @@ func Open(dir string, opts Options) (*Engine, error) {
 		events:     newEvents(opts.Logger, opts.OnFlush),
 		tableBytes: tableBytesDefault,
 	}
-	e.options = pebbleOptions(opts, e.events)
+	var opened atomic.Bool
+	e.options = pebbleOptions(opts, e.events, &opened)
 	db, err := pebble.Open(dir, e.options)
 	if err != nil {
 		return nil, wrap(err, "open "+dir)
@@ -88,6 +89,14 @@ func Open(dir string, opts Options) (*Engine, error) {
 	}
 	if err := e.resetIngestDir(); err != nil {
 		return nil, joinClose(err, db)
+	}
+	opened.Store(true)
+	if db.Metrics().Compact.EstimatedDebt == 0 {
+		return e, nil
+	}
+	// What may be compacted now is noticed after a flush.
+	if _, err := db.AsyncFlush(); err != nil {
+		return nil, joinClose(wrap(err, "flush "+dir), db)
 	}
 	return e, nil
 }
