@@ -198,7 +198,7 @@ func (r *powerRun) compare(n *Node) error {
 			number = binary.BigEndian.Uint64(resp.KVs[0].Value)
 		}
 		if number < r.acked[slot] || number > r.begun[slot] {
-			return fmt.Errorf("key %d holds number %d: %d was answered, %d is the last that was sent",
+			return fmt.Errorf("key %d holds number %d: %d was answered, %d was sent last",
 				slot, number, r.acked[slot], r.begun[slot])
 		}
 		r.acked[slot] = number

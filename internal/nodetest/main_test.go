@@ -8,6 +8,7 @@
 package nodetest
 
 import (
+	"fmt"
 	"io"
 	"os"
 	"testing"
@@ -19,12 +20,17 @@ import (
 const processVariable = "NODETEST_PROCESS"
 
 func TestMain(m *testing.M) {
-	if os.Getenv(processVariable) == "" {
+	keys := os.Getenv(loadVariable)
+	if os.Getenv(processVariable) == "" && keys == "" {
 		os.Exit(m.Run())
 	}
 	go func() {
 		_, _ = io.Copy(io.Discard, os.Stdin)
 		os.Exit(3)
 	}()
+	if keys != "" {
+		fmt.Println(loadDirectory(os.Getenv(dirVariable), keys))
+		os.Exit(1)
+	}
 	os.Exit(cli.Main())
 }
