@@ -160,6 +160,7 @@ func (s *site) crash() {
 func (s *site) pass(out *Output) {
 	for busy := true; busy; {
 		busy = s.replica.Ready(s.c.now, out)
+		busy = s.replica.Work(s.c.now, out) || busy
 		s.ask()
 		if out.Batch != nil {
 			s.c.must(out.Batch.Commit())

@@ -11,6 +11,7 @@ func (r *Replica) expire(now wire.Instant, out *Output) {
 	l := &r.reads
 	l.fresh = r.expireReads(l.fresh, before, out)
 	l.waiting = r.expireReads(l.waiting, before, out)
+	l.running = r.expireReads(l.running, before, out)
 	l.unsure = r.expireReads(l.unsure, before, out)
 	for _, rd := range l.asked {
 		if rd.since < before {

@@ -28,15 +28,20 @@ type read struct {
 	at kv.Revision
 	// wait is the seq of the newest write that has to be applied first.
 	wait uint64
+	// reading is under way while rng is carried out, in parts; local says that
+	// it is answered whoever leads.
+	reading *mvcc.Reading
+	local   bool
 	// result is known once the read was carried out.
 	result *wire.Response
 }
 
 // reads are those that a leader has not answered yet.
 type reads struct {
-	// fresh need T, waiting need writes to be applied, unsure need to know that
-	// this replica still leads: asked are those that raft is asking a quorum for.
-	fresh, waiting, unsure, asked []*read
+	// fresh need T, waiting need writes to be applied, running are long and done
+	// in parts, unsure need to know that this replica still leads: asked are
+	// those that raft is asking a quorum for.
+	fresh, waiting, running, unsure, asked []*read
 	// last is what a mutant reads at.
 	last kv.Revision
 	// context names the last question to a quorum.
@@ -44,7 +49,7 @@ type reads struct {
 }
 
 func (l *reads) len() int {
-	return len(l.fresh) + len(l.waiting) + len(l.unsure) + len(l.asked)
+	return len(l.fresh) + len(l.waiting) + len(l.running) + len(l.unsure) + len(l.asked)
 }
 
 func (l *reads) add(rd *read) { l.fresh = append(l.fresh, rd) }
@@ -122,18 +127,40 @@ func (r *Replica) readApplied(now wire.Instant, out *Output) {
 	r.reads.waiting = left
 }
 
-// carryOut reads, and answers if this replica certainly still leads.
+// carryOut reads, and answers if this replica certainly still leads. A range
+// that is long is left to Work.
 func (r *Replica) carryOut(now wire.Instant, rd *read, out *Output) {
 	if rd.result == nil {
 		rd.result = r.result(rd)
 	}
-	if r.HoldsLease(now) {
+	if rd.result == nil {
+		r.reads.running = append(r.reads.running, rd)
+		return
+	}
+	if rd.local || r.HoldsLease(now) {
 		r.answer(rd.origin, rd.result, out)
 		return
 	}
 	r.reads.unsure = append(r.reads.unsure, rd)
 }
 
+// partKeys is how many keys of a range are looked at in one go, which takes some
+// milliseconds: heartbeats must not wait for a reader.
+const partKeys = 10_000
+
+// Work does a part of a long read, of each in turn. It reports whether there was
+// anything to do.
+func (r *Replica) Work(now wire.Instant, out *Output) bool {
+	if len(r.reads.running) == 0 {
+		return false
+	}
+	rd := r.reads.running[0]
+	r.reads.running = r.reads.running[1:]
+	r.carryOut(now, rd, out)
+	return true
+}
+
+// result is what a read comes to, nil if it takes another part.
 func (r *Replica) result(rd *read) *wire.Response {
 	view := mvcc.View{
 		Reader: r.cfg.Engine, At: rd.at, Current: rd.at, Compacted: r.state.compacted,
@@ -147,10 +174,25 @@ func (r *Replica) result(rd *read) *wire.Response {
 		eval.SetRevision(rd.at)
 		return &wire.Response{Txn: &eval.Response}
 	}
-	resp, err := view.Range(*rd.rng)
-	if err != nil {
-		return &wire.Response{Code: wire.CodeOf(err), Text: err.Error()}
+	return r.readPart(view, rd)
+}
+
+func (r *Replica) readPart(view mvcc.View, rd *read) *wire.Response {
+	var err error
+	if rd.reading == nil {
+		rd.reading, err = mvcc.NewReading(view, *rd.rng)
 	}
+	done := false
+	if err == nil {
+		done, err = rd.reading.Next(partKeys)
+	}
+	switch {
+	case err != nil:
+		return &wire.Response{Code: wire.CodeOf(err), Text: err.Error()}
+	case !done:
+		return nil
+	}
+	resp := rd.reading.Response()
 	resp.Revision = rd.at
 	return &wire.Response{Range: &resp}
 }
@@ -189,17 +231,17 @@ func (r *Replica) Confirm(now wire.Instant, to Origin, resp *wire.Response, out 
 // refuseReads sends all readers to the new leader.
 func (r *Replica) refuseReads(out *Output) {
 	l := &r.reads
-	for _, list := range [][]*read{l.fresh, l.waiting, l.unsure, l.asked} {
+	for _, list := range [][]*read{l.fresh, l.waiting, l.running, l.unsure, l.asked} {
 		for _, rd := range list {
 			r.refuse(rd.origin, out)
 		}
 	}
-	l.fresh, l.waiting, l.unsure, l.asked = nil, nil, nil, nil
+	*l = reads{last: l.last, context: l.context}
 }
 
 // readLocal answers from this replica's own state, whoever leads. With At
 // zero it reads at the highest revision that is complete here.
-func (r *Replica) readLocal(from Origin, req *wire.RangeAt, out *Output) {
+func (r *Replica) readLocal(now wire.Instant, from Origin, req *wire.RangeAt, out *Output) {
 	at := req.At
 	if at == 0 {
 		at = r.closed.upTo
@@ -211,7 +253,12 @@ func (r *Replica) readLocal(from Origin, req *wire.RangeAt, out *Output) {
 		r.answer(from, &wire.Response{Code: wire.CodeWrongShard}, out)
 	case at > r.closed.upTo:
 		r.answer(from, &wire.Response{Code: wire.CodeRetry}, out)
+	case r.reads.len() >= r.cfg.Bounds.QueueMax:
+		r.fail(from, kv.ErrTooManyRequests, out)
 	default:
-		r.answer(from, r.result(&read{rng: &req.RangeRequest, at: at}), out)
+		r.carryOut(now, &read{
+			seq: r.queue.next(), origin: from, since: now,
+			rng: &req.RangeRequest, at: at, local: true,
+		}, out)
 	}
 }

@@ -114,6 +114,7 @@ func (r *Replica) save(now wire.Instant, m *raftpb.Message, out *Output) {
 		save.Install = r.snaps.take(meta.GetIndex())
 		done.installed = true
 		r.role.restoring++
+		r.refuseReads(out) // what they read is about to change under them
 	}
 	save.Record = rec
 	empty := rec.Reset == nil && rec.Hard == nil && len(rec.Entries) == 0

@@ -15,7 +15,7 @@ import (
 func (r *Replica) Submit(now wire.Instant, from Origin, req *wire.Request, out *Output) {
 	switch {
 	case req.Range != nil && req.Range.Serializable:
-		r.readLocal(from, req.Range, out)
+		r.readLocal(now, from, req.Range, out)
 	case !r.role.leader:
 		r.refuse(from, out)
 	case r.queue.len()+r.reads.len() >= r.cfg.Bounds.QueueMax:
@@ -144,7 +144,7 @@ func (r *Replica) abandon(code wire.Code, out *Output) {
 	if r.cfg.Mutant != mutant.KeepOverlay && len(q.evaluated) > 0 {
 		q.overlay.DropFrom(q.evaluated[0].seq)
 	}
-	q.evaluated, q.arrived, q.tickets, q.writing = nil, nil, nil, 0
+	q.evaluated, q.arrived, q.tickets, q.writing, q.told = nil, nil, nil, 0, 0
 }
 
 // effectBytes is roughly what writes take in the log.

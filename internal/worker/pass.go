@@ -16,6 +16,7 @@ const roundsMax = 64
 // returns what is to be done about it. more tells that it is not finished and
 // wants to be called again soon.
 func (w *Worker) Pass(now wire.Instant) (eff *Effects, more bool) {
+	working := w.work(now)
 	busy := true
 	for round := 0; busy && round < roundsMax; round++ {
 		w.askOracle(now)
@@ -26,7 +27,26 @@ func (w *Worker) Pass(now wire.Instant) (eff *Effects, more bool) {
 	w.collect(now)
 	eff = new(Effects)
 	*eff, w.effects = w.effects, Effects{}
-	return eff, busy
+	return eff, busy || working
+}
+
+// partsMax is how many parts of long reads are done in a pass.
+const partsMax = 4
+
+// work goes on with long reads, a little, the replicas in turn. It reports
+// whether there may be more to do.
+func (w *Worker) work(now wire.Instant) bool {
+	parts := 0
+	for range w.order {
+		w.turn = (w.turn + 1) % len(w.order)
+		if w.replicas[w.order[w.turn]].Work(now, &w.out) {
+			parts++
+		}
+		if parts == partsMax {
+			break
+		}
+	}
+	return parts > 0
 }
 
 // settle takes what replicas have ready, commits it, and tells them.

@@ -30,6 +30,8 @@ type Worker struct {
 	out      replica.Output
 	effects  Effects
 	observed kv.Revision
+	// turn is where in order a part of a long read was done last.
+	turn int
 }
 
 // Open revives the replicas that the engine holds for this worker. It saves
