@@ -20,7 +20,7 @@ func (r *Replica) Want() (count uint32, ok bool) {
 		return r.queue.writing - asked, true
 	}
 	for _, it := range r.queue.evaluated {
-		if it.seq > upTo && it.rev == 0 {
+		if it.seq > max(upTo, r.queue.told) && it.rev == 0 {
 			return 0, true
 		}
 	}
@@ -52,6 +52,7 @@ func (r *Replica) Numbered(now wire.Instant, t Ticket, base kv.Revision, out *Ou
 		return
 	}
 	if base > r.queue.numbered {
+		r.queue.told = max(r.queue.told, t.upTo)
 		r.number(t, base)
 		r.propose(now, out)
 	}
@@ -67,7 +68,11 @@ func (r *Replica) number(t Ticket, base kv.Revision) {
 		if it.rev != 0 {
 			continue
 		}
-		if it.seq > t.upTo && r.cfg.Mutant != mutant.CacheRevisions {
+		covered := t.upTo
+		if !it.writes() {
+			covered = q.told
+		}
+		if it.seq > covered && r.cfg.Mutant != mutant.CacheRevisions {
 			break
 		}
 		if !it.writes() {

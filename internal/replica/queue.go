@@ -58,6 +58,9 @@ type queue struct {
 	applied, dead []*item
 	// tickets are the requests to the oracle under way.
 	tickets []Ticket
+	// told is the seq up to which a ticket was answered: what only
+	// reads needs no other, even if it waits for a write before it.
+	told uint64
 	// numbered is the highest revision given to an item, or told to a reader,
 	// in this term: items get only higher ones.
 	numbered kv.Revision
