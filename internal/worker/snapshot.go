@@ -16,10 +16,17 @@ import (
 // leader send a snapshot. Nothing is created by it. A heartbeat is answered,
 // because raft waits for that before it tries again after a snapshot that
 // failed; but without stamp and context, so that it counts for no lease and no read.
-func (w *Worker) missing(from kv.NodeID, m *wire.Raft) {
+//
+// A leader that still replicates to a replica whose log it believes to be here
+// tries the same entry again at once, so it is told seldom.
+func (w *Worker) missing(now wire.Instant, from kv.NodeID, m *wire.Raft) {
 	answer := &raftpb.Message{From: m.Msg.To, To: m.Msg.From, Term: m.Msg.Term}
 	switch m.Msg.GetType() {
 	case raftpb.MsgApp:
+		if told, ok := w.told[m.Shard]; ok && now < told+retryMin {
+			return
+		}
+		w.told[m.Shard] = now
 		answer.Type, answer.Index = raftpb.MsgAppResp.Enum(), m.Msg.Index
 		answer.Reject, answer.RejectHint = new(true), new(uint64(0))
 		answer.LogTerm = new(uint64(0))

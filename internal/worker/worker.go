@@ -32,6 +32,9 @@ type Worker struct {
 	observed kv.Revision
 	// turn is where in order a part of a long read was done last.
 	turn int
+	// told is when a shard's leader was last told that the replica it
+	// replicates to is not here.
+	told map[kv.ShardID]wire.Instant
 }
 
 // Open revives the replicas that the engine holds for this worker. It saves
@@ -41,6 +44,7 @@ func Open(cfg Config, now wire.Instant) (*Worker, error) {
 		cfg: cfg, log: cfg.Logger.With("worker", cfg.Place.Index),
 		replicas: map[kv.ShardID]*replica.Replica{},
 		shards:   cfg.Map, peers: map[kv.NodeID]kv.Incarnation{},
+		told: map[kv.ShardID]wire.Instant{},
 	}
 	w.routes.leaders = map[kv.ShardID]kv.NodeID{}
 	w.calls.open, w.calls.seq = map[uint64]*leg{}, firstID(now)
@@ -178,7 +182,7 @@ func (w *Worker) Receive(now wire.Instant, from kv.NodeID, m wire.Message) {
 func (w *Worker) receiveRaft(now wire.Instant, from kv.NodeID, m *wire.Raft) {
 	r, ok := w.replicas[m.Shard]
 	if !ok {
-		w.missing(from, m)
+		w.missing(now, from, m)
 		return
 	}
 	if kv.ReplicaID(m.Msg.GetTo()) != r.ID() {
