@@ -198,10 +198,14 @@ func (m *Member) answered(from kv.NodeID, known kv.Incarnation) error {
 	return nil
 }
 
-// decide makes an undecided node a founder once it heard enough.
+// decide makes an undecided node a founder once it heard enough. One that is to
+// be part of no group founds nothing: it may be wiped and come back at any time.
 func (m *Member) decide() error {
 	if m.id.Role != wire.RoleUndecided {
 		return nil
+	}
+	if len(m.cfg.Groups) == 0 {
+		return m.become(wire.RoleReplacement)
 	}
 	for _, group := range m.cfg.Groups {
 		n := len(group)
