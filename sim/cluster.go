@@ -26,8 +26,10 @@ type cluster struct {
 	// calm tells that nothing ever goes wrong in this run, healed that nothing
 	// does any more.
 	calm, healed bool
-	// terms holds who led a shard in a term.
-	terms map[termOf]kv.NodeID
+	// terms holds who led a shard in a term, leaders how many had when the
+	// clients began.
+	terms   map[termOf]kv.NodeID
+	leaders int
 }
 
 // Report is what came of a run.
@@ -89,6 +91,7 @@ func (c *cluster) run() error {
 	for _, cl := range c.clients {
 		cl.begin()
 	}
+	c.leaders = len(c.terms)
 	c.plague()
 	c.runFor(c.cfg.Load.Length)
 	c.heal()
@@ -189,9 +192,14 @@ func (c *cluster) replicas(shard kv.ShardID) []*replica.Replica {
 // idle reports whether all clients have their last answer.
 func (c *cluster) idle() bool { return len(c.waiting) == 0 }
 
-// settled reports whether all replicas that there should be are there, vote,
-// and have applied the same.
+// settled reports whether all nodes run, and all replicas that there should be
+// are there, vote, and have applied the same.
 func (c *cluster) settled() bool {
+	for _, id := range c.order {
+		if n := c.nodes[id]; !n.serves() || n.leaving {
+			return false
+		}
+	}
 	for _, s := range c.allShards() {
 		leader := c.leader(s.ID)
 		if leader == nil || leader.Descriptor().Voters() != len(s.Nodes) {

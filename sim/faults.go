@@ -134,7 +134,8 @@ func (c *cluster) whole() bool {
 // handSomebodyOver stops a node in order, and starts it again.
 func (c *cluster) handSomebodyOver() {
 	n := c.anybody()
-	if n.serves() {
+	if n.serves() && !n.leaving {
+		n.leaving = true
 		n.handOver(c.now + Time(2*time.Second))
 	}
 }

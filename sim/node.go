@@ -49,6 +49,8 @@ type node struct {
 	// effect of its next passes it dies, 0 for not at all.
 	pausedUntil Time
 	crashAfter  int
+	// leaving tells that it is being stopped in order.
+	leaving bool
 }
 
 // clock is a node's steady clock: it starts anywhere and runs at a rate.
@@ -310,7 +312,7 @@ func (n *node) crash(percent int) {
 func (n *node) stop() {
 	n.state, n.boot = down, n.boot+1
 	n.threads, n.member, n.log = nil, nil, nil
-	n.pausedUntil, n.crashAfter = 0, 0
+	n.pausedUntil, n.crashAfter, n.leaving = 0, 0, false
 	n.c.lostNode(n)
 }
 
