@@ -12,8 +12,10 @@ import (
 
 // call is a client's request until it is answered.
 type call struct {
-	req  Request
-	legs []*leg
+	req Request
+	// bytes are those of its transaction.
+	bytes int
+	legs  []*leg
 	// at is the revision that all legs of a range over several shards read
 	// at; 0 while each may choose.
 	at   kv.Revision
@@ -30,7 +32,9 @@ type calls struct {
 	// out from time to time.
 	list []*call
 	live int
-	seq  uint64
+	// bytes are those of the live transactions.
+	bytes int
+	seq   uint64
 }
 
 // nextID names a request of this worker.
@@ -52,11 +56,16 @@ func firstID(now wire.Instant) uint64 {
 // Submit takes a client's request. Its Reply comes out of a pass.
 func (w *Worker) Submit(now wire.Instant, req Request) {
 	c := &call{req: req}
-	if w.calls.live >= callsMax {
-		w.reply(c, Reply{Err: fmt.Errorf("%w: %d wait already", kv.ErrTooManyRequests, callsMax)})
+	if req.Txn != nil {
+		c.bytes = req.Txn.Size()
+	}
+	if w.calls.live >= callsMax || w.calls.bytes+c.bytes > callsBytesMax {
+		w.reply(c, Reply{Err: fmt.Errorf("%w: %d wait already, with %d bytes",
+			kv.ErrTooManyRequests, w.calls.live, w.calls.bytes)})
 		return
 	}
 	w.calls.live++
+	w.calls.bytes += c.bytes
 	w.calls.list = append(w.calls.list, c)
 	if req.Txn != nil {
 		w.routeTxn(now, c)
@@ -143,6 +152,7 @@ func (w *Worker) finish(c *call, r Reply) {
 	}
 	c.done = true
 	w.calls.live--
+	w.calls.bytes -= c.bytes
 	for _, l := range c.legs {
 		delete(w.calls.open, l.id)
 	}

@@ -43,8 +43,12 @@ type Config struct {
 	Logger    *slog.Logger
 }
 
-// callsMax bounds the requests that a worker holds for its clients.
-const callsMax = 20_000
+// callsMax and callsBytesMax bound the requests that a worker holds for its
+// clients.
+const (
+	callsMax      = 20_000
+	callsBytesMax = 256 << 20
+)
 
 // Pauses between tries.
 const (

@@ -138,3 +138,24 @@ func TestTheMapIsAskedForAgain(t *testing.T) {
 		t.Errorf("the map was asked for %d times", maps)
 	}
 }
+
+// What waits for a leader that does not answer is bounded in bytes, too.
+func TestCallsAreBoundedInBytes(t *testing.T) {
+	s := newScene(t, 4, elsewhere)
+	defer s.close()
+	large := put("a")
+	large.Txn.Success[0].Put.Value = make([]byte, 1<<20)
+	for range callsBytesMax>>20 - 1 {
+		s.submit(large)
+	}
+	s.events = nil
+	s.submit(large)
+	s.submit(put("b"))
+	if len(s.events) != 2 || !strings.Contains(s.events[0], "too many requests") {
+		t.Errorf("one more: %q", s.events)
+	}
+	s.wait(6 * time.Second)
+	if s.worker.calls.bytes != 0 {
+		t.Errorf("%d bytes are left", s.worker.calls.bytes)
+	}
+}
