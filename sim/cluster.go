@@ -152,10 +152,16 @@ func (c *cluster) runUntil(what string, limit time.Duration, done func() bool) {
 	}
 }
 
-// ready reports whether every shard has a leader that serves.
+// ready reports whether every shard has a leader that serves, and holds its
+// lease if it needs one.
 func (c *cluster) ready() bool {
 	for _, s := range c.allShards() {
-		if c.leader(s.ID) == nil {
+		leader := c.leader(s.ID)
+		if leader == nil {
+			return false
+		}
+		now := c.nodes[leader.Leader()].now()
+		if c.cfg.ReadMode == replica.ReadLease && !leader.HoldsLease(now) {
 			return false
 		}
 	}

@@ -1,0 +1,53 @@
+package sim
+
+import (
+	"time"
+
+	"github.com/miruvor/miruvor/internal/mutant"
+	"github.com/miruvor/miruvor/internal/replica"
+)
+
+// Hunt is the configuration in which a seed looks for a mutant: the random one
+// of the seed, with faults that bring out what the mutant breaks.
+func Hunt(m mutant.Mutant, seed uint64) Config {
+	cfg := Random(seed)
+	cfg.Mutant = m
+	cfg.Shape = Shape{Nodes: 3, Workers: 1, Shards: 2, Replicas: 3}
+	cfg.Load = Load{Clients: 8, Length: 8 * time.Second, Think: 40 * time.Millisecond, Keys: 4}
+	cfg.Faults = huntFaults(m)
+	cfg.ReadMode, cfg.Drift = replica.ReadLease, driftMax*0.99
+	switch m {
+	case mutant.ForgetVote, mutant.PromiseNothing, mutant.RejoinAsVoter:
+		cfg.Net.Drop, cfg.Net.Slow = 0.02, 0.02
+	case mutant.ReadWithoutWait, mutant.ReadStaleLast, mutant.CacheRevisions,
+		mutant.CloseInFlight:
+		cfg.Load.Think = 10 * time.Millisecond
+	}
+	return cfg
+}
+
+// huntFaults are faults for a mutant.
+func huntFaults(m mutant.Mutant) Faults {
+	const often, seldom = 700 * time.Millisecond, 2 * time.Second
+	switch m {
+	case mutant.AnswerBeforeCommit:
+		return Faults{Partition: often, Crash: seldom}
+	case mutant.AckBeforeSync, mutant.ForgetVote:
+		return Faults{PowerLoss: often, Stall: often, Crash: often}
+	case mutant.SkipLeaseCheck, mutant.PromiseNothing:
+		return Faults{Partition: often, Pause: often}
+	case mutant.RenewAfterTransfer:
+		return Faults{Handover: often, Partition: often, Pause: often}
+	case mutant.ReuseRevision:
+		return Faults{Crash: often}
+	case mutant.ApplyTwice, mutant.LoseApplied, mutant.TruncateTooFar:
+		return Faults{Crash: often, PowerLoss: seldom}
+	case mutant.ServeBeforeTerm, mutant.KeepOverlay, mutant.RetryUncertain:
+		return Faults{Crash: often, Partition: often, Pause: seldom}
+	case mutant.RejoinAsVoter:
+		return Faults{Wipe: often, Crash: often, Partition: seldom}
+	case mutant.SnapshotLate:
+		return Faults{Wipe: seldom, Partition: often, Crash: seldom}
+	}
+	return Faults{Stall: seldom}
+}
