@@ -17,6 +17,8 @@ const (
 	keysAWriter = 8
 	writePause  = 10 * time.Millisecond
 	readPause   = 5 * time.Millisecond
+	// patience is how long a request waits for a process that may be stopped.
+	patience = 500 * time.Millisecond
 )
 
 // load writes and reads all the time and remembers what must stay true.
@@ -92,7 +94,7 @@ func (l *load) write(ctx context.Context, writer int) {
 		key := loadKey(writer, n%keysAWriter)
 		value := fmt.Sprintf("%d-%d", writer, n)
 		before := l.above(key)
-		resp, err := kv.Put(ctx, client, kv.PutRequest{Key: []byte(key), Value: []byte(value)})
+		resp, err := put(ctx, client, key, value)
 		switch {
 		case err == nil && resp.Revision <= before:
 			l.fail("the write of %q has revision %v after %v", key, resp.Revision, before)
@@ -118,7 +120,7 @@ func (l *load) read(ctx context.Context, p *process) {
 	for ctx.Err() == nil {
 		key := loadKey(rand.IntN(writers), rand.IntN(keysAWriter))
 		before := l.above(key)
-		resp, err := p.client.Range(ctx, kv.RangeRequest{Range: kv.PointRange([]byte(key))})
+		resp, err := get(ctx, p.client, key)
 		if err == nil {
 			l.reads.Add(1)
 			rev := kv.Revision(0)
@@ -133,6 +135,18 @@ func (l *load) read(ctx context.Context, p *process) {
 		}
 		pause(ctx, tick)
 	}
+}
+
+func put(ctx context.Context, s kv.Store, key, value string) (kv.TxnResponse, error) {
+	ctx, cancel := context.WithTimeout(ctx, patience)
+	defer cancel()
+	return kv.Put(ctx, s, kv.PutRequest{Key: []byte(key), Value: []byte(value)})
+}
+
+func get(ctx context.Context, s kv.Store, key string) (kv.RangeResponse, error) {
+	ctx, cancel := context.WithTimeout(ctx, patience)
+	defer cancel()
+	return s.Range(ctx, kv.RangeRequest{Range: kv.PointRange([]byte(key))})
 }
 
 func pause(ctx context.Context, tick *time.Ticker) {
