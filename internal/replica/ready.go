@@ -122,9 +122,12 @@ func (r *Replica) save(now wire.Instant, m *raftpb.Message, out *Output) {
 		r.respond(now, done.responses, out)
 		return
 	}
-	if r.cfg.Mutant == mutant.AckBeforeSync && !done.installed {
-		r.respond(now, done.responses, out)
-		done.responses = nil
+	if r.cfg.Mutant == mutant.AckBeforeSync {
+		for i, m := range done.responses {
+			if m.GetTo() != uint64(r.id) {
+				r.respond(now, done.responses[i:i+1], out)
+			}
+		}
 	}
 	r.saves = append(r.saves, done)
 	out.Saves = append(out.Saves, save)
