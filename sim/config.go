@@ -65,8 +65,10 @@ type Faults struct {
 	Partition time.Duration
 	// Stall makes a disk slow.
 	Stall time.Duration
-	// Snapshots fail half way with this probability.
+	// Snapshots fail half way with the probability StreamFailure.
 	StreamFailure float64
+	// Down is the mean time that a crashed node stays away, if not 300 ms.
+	Down time.Duration
 }
 
 // Calm reports whether nothing ever goes wrong.

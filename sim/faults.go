@@ -77,7 +77,11 @@ func (n *node) onDeath(do func()) {
 // restart starts a node that is down, after a while.
 func (c *cluster) restart(n *node) {
 	boot := n.boot
-	c.after(c.around(300*time.Millisecond), func() {
+	mean := c.cfg.Faults.Down
+	if mean == 0 {
+		mean = 300 * time.Millisecond
+	}
+	c.after(c.around(mean), func() {
 		if n.boot == boot && n.state == down {
 			n.start()
 		}
@@ -137,6 +141,10 @@ func (c *cluster) handSomebodyOver() {
 	if n.serves() && !n.leaving {
 		n.leaving = true
 		n.handOver(c.now + Time(2*time.Second))
+		if c.cfg.Faults.Partition > 0 && c.chance(0.5) {
+			// It goes on without hearing what became of it.
+			c.after(c.between(0, 5*time.Millisecond), func() { c.cut(c.linksTo(n.id)) })
+		}
 	}
 }
 
@@ -220,7 +228,15 @@ func (c *cluster) partition() {
 	default:
 		links = append(c.linksFrom(a), c.linksTo(a)...)
 	}
-	c.trace.note("cut", uint64(a), uint64(b), uint64(len(links)))
+	c.cut(links)
+}
+
+// cut cuts links for a while.
+func (c *cluster) cut(links []link) {
+	if c.healed {
+		return
+	}
+	c.trace.note("cut", uint64(links[0].from), uint64(links[0].to), uint64(len(links)))
 	c.trace.sayf("links are cut: %v", links)
 	for _, l := range links {
 		c.network.cut[l] = true

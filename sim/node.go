@@ -102,6 +102,7 @@ func (n *node) start() {
 	n.work(true)
 	n.greet()
 	n.flushNowAndThen()
+	n.truncateNowAndThen()
 }
 
 func (n *node) memberConfig() member.Config {
@@ -274,13 +275,20 @@ func (n *node) unreachable(peer kv.NodeID) {
 	}
 }
 
-// flushNowAndThen makes the engine durable, and the log shorter.
+// flushNowAndThen makes the engine durable.
 func (n *node) flushNowAndThen() {
 	n.whenRunning(n.c.around(300*time.Millisecond), func() {
 		if err := n.engine.Flush(); err != nil {
 			n.c.failf("%v: flush: %v", n.id, err)
 		}
 		n.note("flush", 0, 0)
+		n.flushNowAndThen()
+	})
+}
+
+// truncateNowAndThen makes the log shorter, at other moments than the flushes.
+func (n *node) truncateNowAndThen() {
+	n.whenRunning(n.c.around(200*time.Millisecond), func() {
 		for _, t := range n.threads {
 			t.post(input{call: func(wire.Instant) {
 				if err := t.worker.Truncate(); err != nil {
@@ -288,7 +296,7 @@ func (n *node) flushNowAndThen() {
 				}
 			}})
 		}
-		n.flushNowAndThen()
+		n.truncateNowAndThen()
 	})
 }
 

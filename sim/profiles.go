@@ -17,8 +17,10 @@ func Hunt(m mutant.Mutant, seed uint64) Config {
 	cfg.Faults = huntFaults(m)
 	cfg.ReadMode, cfg.Drift = replica.ReadLease, driftMax*0.99
 	switch m {
-	case mutant.ForgetVote, mutant.PromiseNothing, mutant.RejoinAsVoter:
-		cfg.Net.Drop, cfg.Net.Slow = 0.02, 0.02
+	case mutant.ForgetVote:
+		cfg.Net.Slow, cfg.Net.DelayMax, cfg.Net.Ordered = 0.3, 2*time.Second, false
+	case mutant.ServeBeforeTerm:
+		cfg.Load.Think = 5 * time.Millisecond
 	case mutant.ReadWithoutWait, mutant.ReadStaleLast, mutant.CacheRevisions,
 		mutant.CloseInFlight:
 		cfg.Load.Think = 10 * time.Millisecond
@@ -32,17 +34,23 @@ func huntFaults(m mutant.Mutant) Faults {
 	switch m {
 	case mutant.AnswerBeforeCommit:
 		return Faults{Partition: often, Crash: seldom}
-	case mutant.AckBeforeSync, mutant.ForgetVote:
+	case mutant.ForgetVote:
+		return Faults{PowerLoss: seldom, Crash: often / 2, Down: 30 * time.Millisecond}
+	case mutant.AckBeforeSync:
 		return Faults{PowerLoss: often, Stall: often, Crash: often}
-	case mutant.SkipLeaseCheck, mutant.PromiseNothing:
+	case mutant.SkipLeaseCheck:
 		return Faults{Partition: often, Pause: often}
+	case mutant.PromiseNothing:
+		return Faults{Partition: often, Crash: often / 2, Down: 30 * time.Millisecond}
 	case mutant.RenewAfterTransfer:
 		return Faults{Handover: often, Partition: often, Pause: often}
 	case mutant.ReuseRevision:
 		return Faults{Crash: often}
 	case mutant.ApplyTwice, mutant.LoseApplied, mutant.TruncateTooFar:
 		return Faults{Crash: often, PowerLoss: seldom}
-	case mutant.ServeBeforeTerm, mutant.KeepOverlay, mutant.RetryUncertain:
+	case mutant.ServeBeforeTerm:
+		return Faults{Crash: often, Stall: often / 2, Handover: often}
+	case mutant.KeepOverlay, mutant.RetryUncertain:
 		return Faults{Crash: often, Partition: often, Pause: seldom}
 	case mutant.RejoinAsVoter:
 		return Faults{Wipe: often, Crash: often, Partition: seldom}
