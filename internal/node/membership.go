@@ -20,8 +20,6 @@ type membership struct {
 	self   wire.Node
 	// restarted says that the node had its role before this start.
 	restarted bool
-	// decided wakes runMember when the role is known.
-	decided chan struct{}
 }
 
 // greetPause lies between two rounds of greetings, while a role is sought
