@@ -21,6 +21,9 @@ type membership struct {
 	// ticks counts since the term began; transfers those that were begun.
 	ticks     int
 	transfers int
+	// offered says that the system shard should be led elsewhere; its worker
+	// sees to the oracle first, and then calls Give.
+	offered bool
 	// now is when the last tick was.
 	now wire.Instant
 	// strangers are replicas that spoke to this one and are newer than its
@@ -52,7 +55,7 @@ func (r *Replica) locate(id kv.ReplicaID) (placement.Replica, bool) {
 	return placement.Replica{ID: id, Node: node}, ok
 }
 
-func (m *membership) lead() { m.ticks, m.transfers = 0, 0 }
+func (m *membership) lead() { m.ticks, m.transfers, m.offered = 0, 0, false }
 
 // SetPeer tells the incarnation of another node's directory.
 func (r *Replica) SetPeer(node kv.NodeID, inc kv.Incarnation) {
@@ -161,10 +164,30 @@ func (r *Replica) giveToPreferred(now wire.Instant) {
 		return
 	}
 	to, ok := d.On(d.Preferred)
-	if ok && !to.Learner && r.caughtUp(now, to.ID) {
+	switch {
+	case !ok || to.Learner || !r.caughtUp(now, to.ID):
+		r.member.offered = false
+	case r.cfg.Shard == kv.SystemShard:
+		r.member.offered = true
+	default:
 		r.transfer(to)
 	}
 }
+
+// Offers reports whether the system shard, led here, should be led by its
+// preferred node. Give hands it over.
+func (r *Replica) Offers() bool { return r.role.serving && r.member.offered }
+
+// Give ends an offer.
+func (r *Replica) Give() {
+	r.member.offered = false
+	if to, ok := r.state.desc.On(r.state.desc.Preferred); ok && r.member.transfers == 0 {
+		r.transfer(to)
+	}
+}
+
+// Giving reports whether a transfer of the leadership is under way.
+func (r *Replica) Giving() bool { return r.raft.BasicStatus().LeadTransferee != 0 }
 
 // transfer offers leadership to another voter. The lease goes first, for the
 // rest of the term: the chosen one may be elected in spite of promises.

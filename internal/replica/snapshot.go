@@ -145,14 +145,14 @@ func (r *Replica) Truncate(durable uint64) {
 	if r.cfg.Log.Bytes() < b.LogKeepBytes {
 		upTo -= min(upTo, b.LogKeepEntries)
 	}
-	if r.cfg.Mutant == mutant.TruncateTooFar {
-		upTo = r.state.applied.Index
-	}
 	for _, index := range r.snaps.sending {
 		upTo = min(upTo, index)
 	}
 	if r.role.leader && r.cfg.Log.Bytes() < catchUpFactor*b.LogKeepBytes {
 		upTo = min(upTo, r.followed())
+	}
+	if r.cfg.Mutant == mutant.TruncateTooFar {
+		upTo = r.state.applied.Index
 	}
 	if first, err := r.cfg.Log.FirstIndex(); err == nil && upTo >= first {
 		r.cfg.Log.Truncate(upTo)

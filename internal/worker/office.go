@@ -1,6 +1,8 @@
 package worker
 
 import (
+	"time"
+
 	"github.com/miruvor/miruvor/internal/kv"
 	"github.com/miruvor/miruvor/internal/mutant"
 	"github.com/miruvor/miruvor/internal/oracle"
@@ -16,6 +18,8 @@ type office struct {
 	leading bool
 	// mark is the last one that the oracle was told of in this term.
 	mark kv.Revision
+	// releasedAt is when the oracle was released in this term, 0 if it was not.
+	releasedAt wire.Instant
 	// waiting are the requests that a mark has to be committed for.
 	waiting []errand
 }
@@ -48,7 +52,7 @@ func (w *Worker) runOracle(now wire.Instant) {
 		w.refuseErrands(sys)
 		return
 	case leading && (!o.leading || term != o.term):
-		o.leading, o.term, o.mark = true, term, sys.Mark()
+		o.leading, o.term, o.mark, o.releasedAt = true, term, sys.Mark(), 0
 		w.proposeMark(sys, o.oracle.Lead(w.inherited(sys.Mark())))
 	case leading && sys.Mark() != o.mark:
 		o.mark = sys.Mark()
@@ -135,14 +139,45 @@ func (w *Worker) lastAllocated(now wire.Instant) kv.Revision {
 	return w.office.oracle.Last()
 }
 
+// resumeAfter is how long a released oracle waits for the leadership to go. Then
+// nobody has taken it, and there is still only this oracle.
+const resumeAfter = wire.Instant(2 * time.Second)
+
+// moveOracle hands the system shard to the node that should have it. The oracle
+// stops before, at its exact mark, so that the next one leaves no gap.
+func (w *Worker) moveOracle(now wire.Instant) {
+	sys, o := w.system(), &w.office
+	switch {
+	case sys == nil || !sys.Leading():
+	case o.releasedAt != 0 && now-o.releasedAt > resumeAfter && !sys.Giving():
+		w.resumeOracle(now, sys)
+	case sys.Offers() && w.releaseOracle(now):
+		sys.Give()
+	}
+}
+
+// resumeOracle begins again in a term in which the oracle was released. The exact
+// mark has to be applied before: a later one could else be followed by it in the log.
+func (w *Worker) resumeOracle(now wire.Instant, sys *replica.Replica) {
+	o := &w.office
+	if sys.Mark() != o.oracle.Last() {
+		o.releasedAt = now
+		w.proposeMark(sys, o.oracle.Last())
+		return
+	}
+	o.releasedAt, o.mark = 0, sys.Mark()
+	w.proposeMark(sys, o.oracle.Lead(sys.Mark()))
+}
+
 // releaseOracle stops the oracle and has its exact mark committed, so that the next one
 // leaves no gap. It reports whether that is done, or not ours to do.
-func (w *Worker) releaseOracle() bool {
+func (w *Worker) releaseOracle(now wire.Instant) bool {
 	sys := w.system()
 	if sys == nil || !sys.Leading() {
 		return true
 	}
 	if mark, ok := w.office.oracle.Release(); ok {
+		w.office.releasedAt = now
 		w.proposeMark(sys, mark)
 		return false
 	}

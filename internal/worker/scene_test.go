@@ -35,6 +35,16 @@ type scene struct {
 	// asked are the requests that the worker sent, in order.
 	asked  []replica.Send
 	events []string
+	// network takes what is for other nodes, if there are any; inbox is what came
+	// from them. A node that is down takes nothing.
+	network func(*replica.Send)
+	inbox   []letter
+	down    bool
+}
+
+type letter struct {
+	from    kv.NodeID
+	message wire.Message
 }
 
 // newScene starts a worker of a node, which holds the replicas that the layout
@@ -123,6 +133,8 @@ func (s *scene) sent(snd *replica.Send) {
 	switch {
 	case snd.To == s.node:
 		s.worker.Receive(s.now, s.node, m)
+	case s.network != nil:
+		s.network(snd)
 	case m.Request != nil:
 		s.asked = append(s.asked, *snd)
 		s.sayf("→ %v #%d %s", snd.To, len(s.asked), showRequest(m.Request))

@@ -124,6 +124,7 @@ func (w *Worker) Tick(now wire.Instant) {
 		w.replicas[shard].Tick(now, &w.out)
 	}
 	w.tickOracle(now)
+	w.moveOracle(now)
 	w.closeShards(now)
 	w.tickCalls(now)
 }
@@ -260,7 +261,7 @@ func (w *Worker) Truncate() error {
 func (w *Worker) Handover(now wire.Instant) bool {
 	left := false
 	for _, shard := range w.order {
-		if shard == kv.SystemShard && !w.releaseOracle() {
+		if shard == kv.SystemShard && !w.releaseOracle(now) {
 			left = true
 			continue // first the exact mark has to be in the log
 		}
