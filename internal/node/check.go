@@ -90,6 +90,9 @@ func (c *checker) run(tell func(done, total int64)) error {
 		return err
 	}
 	defer func() { _ = lock.Close() }()
+	if !c.has(dirLog) && !c.has(dirEngine) {
+		return nil // the node ended before it made anything else
+	}
 	p, err := c.measure(tell)
 	if err != nil {
 		return err
@@ -206,7 +209,7 @@ func (c *checker) checkIdentity() error {
 		return c.report(where, "the engine belongs to node %q of cluster %v, %s says %q of %v",
 			id.Name, id.Cluster, fileDescription, c.desc.Name, c.desc.Cluster)
 	}
-	if id.Role != wire.RoleUndecided && !c.hasSegments() {
+	if id.Role != wire.RoleUndecided && !c.has(dirLog) {
 		return c.report(c.join(dirLog), "the log is gone, but the engine remembers it")
 	}
 	return nil
@@ -215,10 +218,11 @@ func (c *checker) checkIdentity() error {
 // neverBegan reports whether the node ended before it had any shard: the log is
 // made first, the engine second.
 func (c *checker) neverBegan() bool {
-	return c.logs != nil && len(c.logs) == 0 && c.hasSegments()
+	return c.logs != nil && len(c.logs) == 0 && c.has(dirLog)
 }
 
-func (c *checker) hasSegments() bool {
-	names, err := c.fs.List(c.join(dirLog))
+// has reports whether a part of the directory has files in it.
+func (c *checker) has(part string) bool {
+	names, err := c.fs.List(c.join(part))
 	return err == nil && len(names) > 0
 }

@@ -236,7 +236,8 @@ func (d *directory) complete() error {
 
 func (d *directory) incomplete(there, gone string) error {
 	return fmt.Errorf("%w: data: %s has %s but no %s that belongs to it; "+
-		"remove the whole directory to rebuild this node from the others", kv.ErrCorrupt, d.path, there, gone)
+		"remove the whole directory to rebuild this node from the others",
+		kv.ErrCorrupt, d.path, there, gone)
 }
 
 // Close releases the lock.

@@ -3,6 +3,7 @@ package node
 import (
 	"context"
 	"encoding/binary"
+	"errors"
 	"fmt"
 	"math/rand/v2"
 	"strings"
@@ -84,10 +85,8 @@ type crash struct {
 
 // cycle checks the disk, starts a node on it, compares, writes, and crashes.
 func (r *powerRun) cycle() error {
-	if r.crashes > 0 {
-		if problems, err := check(r.disk, powerDir, nil); err != nil || len(problems) > 0 {
-			return fmt.Errorf("check: %v, %w", problems, err)
-		}
+	if err := r.check(); err != nil {
+		return err
 	}
 	left, fs := r.fuse(r.rng.IntN(400))
 	n, err := Start(r.config(fs))
@@ -107,6 +106,18 @@ func (r *powerRun) cycle() error {
 	}
 	r.crashes++
 	r.disk, r.acked = c.disk, c.acked
+	return nil
+}
+
+// check checks the disk. One that lost its power early may hold no node yet.
+func (r *powerRun) check() error {
+	problems, err := check(r.disk, powerDir, nil)
+	if errors.Is(err, kv.ErrInvalid) && r.answered.Load() == 0 {
+		return nil
+	}
+	if err != nil || len(problems) > 0 {
+		return fmt.Errorf("check: %v, %w", problems, err)
+	}
 	return nil
 }
 
