@@ -233,7 +233,7 @@ func (c *cluster) partition() {
 
 // cut cuts links for a while.
 func (c *cluster) cut(links []link) {
-	if c.healed {
+	if c.healed || len(links) == 0 {
 		return
 	}
 	c.trace.note("cut", uint64(links[0].from), uint64(links[0].to), uint64(len(links)))

@@ -28,7 +28,10 @@ var castagnoli = crc32.MakeTable(crc32.Castagnoli)
 func (n *network) send(from *node, t *thread, to kv.NodeID, m wire.Message) {
 	c := n.c
 	if to == from.id {
-		from.after(c.between(0, 20*time.Microsecond), func() { from.receive(from.id, m) })
+		// From thread to thread nothing is lost, nor overtaken.
+		l := link{to, to}
+		n.last[l] = max(n.last[l], c.now+Time(c.between(0, 20*time.Microsecond)))
+		from.after(time.Duration(n.last[l]-c.now), func() { from.receive(to, m) })
 		return
 	}
 	peer := c.nodes[to]
