@@ -25,7 +25,6 @@ type scene struct {
 	node   kv.NodeID
 	layout placement.Layout
 	now    wire.Instant
-	fs     *vfs.MemFS
 	engine *memory.Engine
 	log    *raftlog.Log
 	worker *Worker
@@ -52,7 +51,7 @@ type letter struct {
 func newScene(t *testing.T, node kv.NodeID, layout placement.Layout) *scene {
 	s := &scene{
 		t: t, node: node, layout: layout, now: wire.Instant(1000 * time.Second),
-		fs: vfs.NewCrashableMem(), engine: memory.New(),
+		engine: memory.New(),
 	}
 	m, err := layout.Build()
 	s.must(err)
@@ -65,7 +64,7 @@ func newScene(t *testing.T, node kv.NodeID, layout placement.Layout) *scene {
 	}
 	s.must(b.Commit())
 	s.log, err = raftlog.Open(raftlog.Options{
-		FS: s.fs, Dir: "log", SegmentBytes: 64 << 10, Salt: 5,
+		FS: vfs.NewMem(), Dir: "log", SegmentBytes: 64 << 10, Salt: 5,
 		Logger: slog.New(slog.DiscardHandler),
 	})
 	s.must(err)
