@@ -104,13 +104,17 @@ func (cl *client) compareAndSet(shard int) *Op {
 func (cl *client) compare(key []byte) kv.Compare {
 	known := cl.known[string(key)]
 	cmp := kv.Compare{Key: key}
-	switch cl.c.rng.IntN(6) {
+	kinds := 6
+	if cl.c.cfg.Load.Plain {
+		kinds = 2
+	}
+	switch cl.c.rng.IntN(kinds) {
 	case 0:
 		cmp.Target, cmp.Number = kv.CompareVersion, known.Version
 	case 1:
-		cmp.Target, cmp.Number = kv.CompareCreate, int64(known.CreateRevision)
-	case 2:
 		cmp.Target, cmp.Value = kv.CompareValue, known.Value
+	case 2:
+		cmp.Target, cmp.Number = kv.CompareCreate, int64(known.CreateRevision)
 	case 3:
 		cmp.Target, cmp.Number = kv.CompareMod, int64(cl.revision)
 		cmp.Relation = []kv.Relation{kv.Less, kv.Greater, kv.NotEqual}[cl.c.rng.IntN(3)]
