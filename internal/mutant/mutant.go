@@ -33,7 +33,7 @@ const (
 	LoseApplied
 	// TruncateTooFar truncates the log above what the engine made durable.
 	TruncateTooFar
-	// ForgetVote does not save its vote.
+	// ForgetVote forgets at a restart whom it voted for, and what it promised.
 	ForgetVote
 	// ServeBeforeTerm evaluates before an entry of the own term is applied.
 	ServeBeforeTerm

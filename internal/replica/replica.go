@@ -93,7 +93,7 @@ func Open(cfg Config, now wire.Instant) (*Replica, error) {
 		applied = max(first-1, applied-min(applied, 3))
 	}
 	r := newReplica(cfg, self.ID, st)
-	if cfg.Restarted && st.desc.Voters() > 1 {
+	if cfg.Restarted && st.desc.Voters() > 1 && cfg.Mutant != mutant.ForgetVote {
 		r.lease.promise(now, cfg.Timing.Lease)
 	}
 	return r, r.start(hard, applied)
