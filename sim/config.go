@@ -66,6 +66,8 @@ type Faults struct {
 	Partition time.Duration
 	// Stall makes a disk slow.
 	Stall time.Duration
+	// Betray crashes a voter just when that could end a lease early.
+	Betray time.Duration
 	// Snapshots fail half way with the probability StreamFailure.
 	StreamFailure float64
 	// Down is the mean time that a crashed node stays away, if not 300 ms.
@@ -152,6 +154,7 @@ func randomFaults(rng *rand.Rand) Faults {
 	f.Pause = draw(3, time.Second, 4*time.Second)
 	f.Partition = draw(2, time.Second, 4*time.Second)
 	f.Stall = draw(3, time.Second, 4*time.Second)
+	f.Betray = draw(4, time.Second, 4*time.Second)
 	f.StreamFailure = []float64{0, 0.3}[rng.IntN(2)]
 	return f
 }

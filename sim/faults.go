@@ -1,6 +1,7 @@
 package sim
 
 import (
+	"slices"
 	"time"
 
 	"github.com/miruvor/miruvor/internal/kv"
@@ -21,6 +22,7 @@ func (c *cluster) plague() {
 		{f.Pause, c.pauseSomebody},
 		{f.Partition, c.partition},
 		{f.Stall, c.stallSomebody},
+		{f.Betray, c.betray},
 	} {
 		if kind.mean > 0 {
 			c.recur(kind.mean, kind.do)
@@ -141,11 +143,45 @@ func (c *cluster) handSomebodyOver() {
 	if n.serves() && !n.leaving {
 		n.leaving = true
 		n.handOver(c.now + Time(2*time.Second))
-		if c.cfg.Faults.Partition > 0 && c.chance(0.5) {
-			// It goes on without hearing what became of it.
-			c.after(c.between(0, 5*time.Millisecond), func() { c.cut(c.linksTo(n.id)) })
+		if c.cfg.Faults.Partition > 0 && c.chance(0.7) {
+			c.after(c.between(0, 5*time.Millisecond), func() { c.deafen(n) })
 		}
 	}
+}
+
+// deafen keeps a node from hearing what became of its leaderships: all links to it are
+// cut, or all but the one from the oracle, so that it can go on reading.
+func (c *cluster) deafen(n *node) {
+	links := c.linksTo(n.id)
+	if sys := c.leader(kv.SystemShard); sys != nil && c.chance(0.5) {
+		links = slices.DeleteFunc(links, func(l link) bool { return l.from == sys.Leader() })
+	}
+	c.cut(links)
+}
+
+// betray lets a voter forget, by a crash, the leader that it has just acknowledged,
+// while another one that has not heard of the leader for long stands for
+// election. The leader itself hears of nothing.
+func (c *cluster) betray() {
+	s := c.allShards()[c.rng.IntN(len(c.shards.Shards)+1)]
+	leader := c.leader(s.ID)
+	if leader == nil || len(s.Nodes) != 3 {
+		return
+	}
+	others := slices.DeleteFunc(slices.Clone(s.Nodes), func(id kv.NodeID) bool {
+		return id == leader.Leader()
+	})
+	first := c.rng.IntN(2)
+	rival, voter := others[first], c.nodes[others[1-first]]
+	c.cut([]link{{leader.Leader(), rival}, {rival, leader.Leader()}})
+	c.after(c.between(300*time.Millisecond, time.Second), func() {
+		if c.healed || voter.state == down {
+			return
+		}
+		c.cut(append(c.linksFrom(leader.Leader()), c.linksTo(leader.Leader())...))
+		voter.crash(100)
+		voter.start()
+	})
 }
 
 // handOver gives leaderships away until none is left or time is up, and stops.

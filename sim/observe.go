@@ -49,7 +49,7 @@ func (c *cluster) observeReplica(t *thread, r *replica.Replica, before seen) see
 	if after != before {
 		n.note("state", uint64(r.Shard())<<32|after.applied, uint64(after.revision)<<20^after.term)
 	}
-	if r.Leading() {
+	if r.Leader() == n.id {
 		key := termOf{r.Shard(), r.Term()}
 		if other, ok := c.terms[key]; ok && other != n.id {
 			c.failf("%v has two leaders in term %d: %v and %v", key.shard, key.term, other, n.id)

@@ -18,7 +18,10 @@ func Hunt(m mutant.Mutant, seed uint64) Config {
 	cfg.ReadMode, cfg.Drift = replica.ReadLease, driftMax*0.99
 	switch m {
 	case mutant.ForgetVote:
-		cfg.Net.Slow, cfg.Net.DelayMax, cfg.Net.Ordered = 0.3, 2*time.Second, false
+		cfg.Net.Slow, cfg.Net.DelayMax, cfg.Net.Ordered = 0.3, 600*time.Millisecond, false
+	case mutant.RenewAfterTransfer:
+		cfg.Shape = Shape{Nodes: 5, Workers: 1, Shards: 5, Replicas: 3}
+		cfg.Load.Keys, cfg.Load.Think = 10, 10*time.Millisecond
 	case mutant.ServeBeforeTerm:
 		cfg.Load.Think = 5 * time.Millisecond
 	case mutant.ReadWithoutWait, mutant.ReadStaleLast, mutant.CacheRevisions,
@@ -35,15 +38,15 @@ func huntFaults(m mutant.Mutant) Faults {
 	case mutant.AnswerBeforeCommit:
 		return Faults{Partition: often, Crash: seldom}
 	case mutant.ForgetVote:
-		return Faults{PowerLoss: seldom, Crash: often / 2, Down: 30 * time.Millisecond}
+		return Faults{Crash: often / 5, Down: 20 * time.Millisecond}
 	case mutant.AckBeforeSync:
 		return Faults{PowerLoss: often, Stall: often, Crash: often}
 	case mutant.SkipLeaseCheck:
 		return Faults{Partition: often, Pause: often}
 	case mutant.PromiseNothing:
-		return Faults{Partition: often, Crash: often / 2, Down: 30 * time.Millisecond}
+		return Faults{Betray: often}
 	case mutant.RenewAfterTransfer:
-		return Faults{Handover: often, Partition: often, Pause: often}
+		return Faults{Handover: often / 2, Partition: 10 * seldom}
 	case mutant.ReuseRevision:
 		return Faults{Crash: often}
 	case mutant.ApplyTwice, mutant.LoseApplied, mutant.TruncateTooFar:
