@@ -22,7 +22,7 @@ const dataDefault = "miruvor-data"
 // The bounds of what a request may be made to hold.
 const (
 	requestBytesFloor = 1 << 10
-	requestBytesCeil  = 64 << 20
+	requestBytesCeil  = 4 << 20
 	txnOpsCeil        = 100_000
 )
 

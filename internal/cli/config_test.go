@@ -70,7 +70,7 @@ func TestSettingsThatDoNotGoTogether(t *testing.T) {
 		"--initial-shards 3 --split-at b": "split-at: 1 keys part the key space into 2 shards, " +
 			"but initial-shards is 3",
 		"--initial-shards 5000": "initial-shards: 5000 is outside 1 to 1024",
-		"--max-request-bytes 1": "--max-request-bytes is 1, it must be from 1024 to 67108864",
+		"--max-request-bytes 1": "--max-request-bytes is 1, it must be from 1024 to 4194304",
 		"--request-timeout 1h":  "request-timeout: 1h0m0s is outside 1ms to 10m0s",
 		"--name=":               "name: it is empty",
 	} {

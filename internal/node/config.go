@@ -92,7 +92,10 @@ type lab struct {
 }
 
 const (
-	workersMax          = 64
+	workersMax = 64
+	// requestBytesCeil keeps the effect of a request, which is a little larger,
+	// below what the log and the wire take.
+	requestBytesCeil    = 4 << 20
 	requestTimeoutMax   = 10 * time.Minute
 	defaultReplicas     = 3
 	defaultRequestLimit = 5 * time.Second
@@ -136,6 +139,9 @@ func (c Config) Validate() error {
 	case DurabilitySync, DurabilityOS, DurabilityMemory:
 	default:
 		bad("durability: %q is not one of sync, os, memory", c.Durability)
+	}
+	if c.Limits.RequestBytesMax > requestBytesCeil {
+		bad("max-request-bytes: %d, the most is %d", c.Limits.RequestBytesMax, requestBytesCeil)
 	}
 	if c.Workers < 0 || c.Workers > workersMax {
 		bad("workers: %d is outside 0 to %d", c.Workers, workersMax)
