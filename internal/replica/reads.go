@@ -137,11 +137,27 @@ func (r *Replica) carryOut(now wire.Instant, rd *read, out *Output) {
 		r.reads.running = append(r.reads.running, rd)
 		return
 	}
-	if rd.local || r.HoldsLease(now) {
+	switch {
+	case rd.local:
 		r.answer(rd.origin, rd.result, out)
-		return
+	case r.HoldsLease(now):
+		r.reassure(out)
+		r.answer(rd.origin, rd.result, out)
+	default:
+		r.reads.unsure = append(r.reads.unsure, rd)
 	}
-	r.reads.unsure = append(r.reads.unsure, rd)
+}
+
+// reassure answers the reads that were unsure, now that the lease is held again,
+// before any later one: revisions that are overtaken by later ones are lost.
+func (r *Replica) reassure(out *Output) {
+	for _, list := range [][]*read{r.reads.asked, r.reads.unsure} {
+		for _, rd := range list {
+			r.answer(rd.origin, rd.result, out)
+			rd.origin = Origin{}
+		}
+	}
+	r.reads.unsure = nil
 }
 
 // partKeys is how many keys of a range are looked at in one go, which takes some
