@@ -111,6 +111,7 @@ func (c *checker) checkOp(op *Op) error {
 			return fmt.Errorf("stale read: %v was told to somebody before it began", floor)
 		}
 		want := (&view{model: c.model, at: rev}).read(op.Range)
+		want.Revision = rev
 		return sameRange(want, op.RangeResponse)
 	}
 	if rev < floor {

@@ -68,8 +68,9 @@ type Faults struct {
 	Stall time.Duration
 	// Betray crashes a voter just when that could end a lease early.
 	Betray time.Duration
-	// Snapshots fail half way with the probability StreamFailure.
-	StreamFailure float64
+	// Snapshots fail half way with the probability StreamFailure; a voter dies
+	// with VoterCrash just when it has told its vote.
+	StreamFailure, VoterCrash float64
 	// Down is the mean time that a crashed node stays away, if not 300 ms.
 	Down time.Duration
 }
@@ -156,5 +157,6 @@ func randomFaults(rng *rand.Rand) Faults {
 	f.Stall = draw(3, time.Second, 4*time.Second)
 	f.Betray = draw(4, time.Second, 4*time.Second)
 	f.StreamFailure = []float64{0, 0.3}[rng.IntN(2)]
+	f.VoterCrash = []float64{0, 0, 0.1}[rng.IntN(3)]
 	return f
 }

@@ -142,5 +142,6 @@ func describeRangeResponse(r *kv.RangeResponse) string {
 }
 
 func describeKV(p kv.KeyValue) string {
-	return fmt.Sprintf("%s=%s@%v(%v,%d)", p.Key, p.Value, p.ModRevision, p.CreateRevision, p.Version)
+	return fmt.Sprintf("%s=%s@%v(%v,%d)", p.Key, p.Value, p.ModRevision, p.CreateRevision,
+		p.Version)
 }

@@ -58,7 +58,7 @@ func (c *checker) fits(op *Op, commit *Commit) bool {
 	return slices.Equal(v.writes, commit.Writes)
 }
 
-// sameTxn compares answers to a transaction but for revisions, which are
+// sameTxn compares answers to a transaction but for its own revision, which is
 // checked apart.
 func sameTxn(want, got *kv.TxnResponse) error {
 	if want.Succeeded != got.Succeeded || len(want.Results) != len(got.Results) {
@@ -91,9 +91,9 @@ func sameResult(want, got *kv.Result) error {
 	return fmt.Errorf("wrong kind of result: want %+v", want)
 }
 
-// sameRange compares answers to a range but for their revision.
+// sameRange compares answers to a range.
 func sameRange(want, got *kv.RangeResponse) error {
-	if want.More == got.More && want.Count == got.Count &&
+	if want.Revision == got.Revision && want.More == got.More && want.Count == got.Count &&
 		slices.EqualFunc(want.KVs, got.KVs, equalPairs) {
 		return nil
 	}

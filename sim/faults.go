@@ -4,6 +4,8 @@ import (
 	"slices"
 	"time"
 
+	"go.etcd.io/raft/v3/raftpb"
+
 	"github.com/miruvor/miruvor/internal/kv"
 	"github.com/miruvor/miruvor/internal/wire"
 )
@@ -59,6 +61,15 @@ func (c *cluster) crashSomebody() {
 	}
 	n.crash(c.unsyncedPercent())
 	c.restart(n)
+}
+
+// crashVoter lets a node die for a moment that has just told its vote, at times.
+func (c *cluster) crashVoter(n *node, m *wire.Message) {
+	voted := m.Raft != nil && m.Raft.Msg.GetType() == raftpb.MsgVoteResp && !m.Raft.Msg.GetReject()
+	if voted && c.leaders > 0 && !c.healed && c.chance(c.cfg.Faults.VoterCrash) {
+		n.crash(c.unsyncedPercent())
+		n.start()
+	}
 }
 
 // onDeath does something once this life of the process is over.
@@ -159,31 +170,6 @@ func (c *cluster) deafen(n *node) {
 	c.cut(links)
 }
 
-// betray lets a voter forget, by a crash, the leader that it has just acknowledged,
-// while another one that has not heard of the leader for long stands for
-// election. The leader itself hears of nothing.
-func (c *cluster) betray() {
-	s := c.allShards()[c.rng.IntN(len(c.shards.Shards)+1)]
-	leader := c.leader(s.ID)
-	if leader == nil || len(s.Nodes) != 3 {
-		return
-	}
-	others := slices.DeleteFunc(slices.Clone(s.Nodes), func(id kv.NodeID) bool {
-		return id == leader.Leader()
-	})
-	first := c.rng.IntN(2)
-	rival, voter := others[first], c.nodes[others[1-first]]
-	c.cut([]link{{leader.Leader(), rival}, {rival, leader.Leader()}})
-	c.after(c.between(300*time.Millisecond, time.Second), func() {
-		if c.healed || voter.state == down {
-			return
-		}
-		c.cut(append(c.linksFrom(leader.Leader()), c.linksTo(leader.Leader())...))
-		voter.crash(100)
-		voter.start()
-	})
-}
-
 // handOver gives leaderships away until none is left or time is up, and stops.
 func (n *node) handOver(end Time) {
 	asked, left := 0, false
@@ -268,7 +254,9 @@ func (c *cluster) partition() {
 }
 
 // cut cuts links for a while.
-func (c *cluster) cut(links []link) {
+func (c *cluster) cut(links []link) { c.cutFor(c.around(700*time.Millisecond), links) }
+
+func (c *cluster) cutFor(d time.Duration, links []link) {
 	if c.healed || len(links) == 0 {
 		return
 	}
@@ -277,7 +265,7 @@ func (c *cluster) cut(links []link) {
 	for _, l := range links {
 		c.network.cut[l] = true
 	}
-	c.after(c.around(700*time.Millisecond), func() {
+	c.after(d, func() {
 		for _, l := range links {
 			delete(c.network.cut, l)
 		}

@@ -57,7 +57,8 @@ func (o *Op) Revision() kv.Revision {
 }
 
 func (o *Op) String() string {
-	text := fmt.Sprintf("op %d of client %d at %v (%d to %d): ", o.ID, o.Client, o.Node, o.Begin, o.End)
+	text := fmt.Sprintf("op %d of client %d at %v (%d to %d): ", o.ID, o.Client, o.Node,
+		o.Begin, o.End)
 	if o.Txn != nil {
 		text += describeTxn(o.Txn)
 	} else {

@@ -146,7 +146,13 @@ func (v *view) do(op kv.Op) kv.Result {
 	case op.Delete != nil:
 		return kv.Result{Delete: v.delete(op.Delete)}
 	}
-	return kv.Result{Range: v.read(op.Range)}
+	// What was read before the first write is the state before the transaction.
+	found := v.read(op.Range)
+	found.Revision = v.at
+	if len(v.writes) > 0 {
+		found.Revision = v.rev
+	}
+	return kv.Result{Range: found}
 }
 
 func (v *view) put(req *kv.PutRequest) *kv.PutResponse {

@@ -8,7 +8,7 @@ import (
 )
 
 // huntSeeds is how many seeds a mutant may take to be caught.
-const huntSeeds = 60
+const huntSeeds = 150
 
 // TestMutants breaks one rule of the core after the other, and requires that
 // some run objects. A checker that nothing can trip proves nothing.

@@ -41,7 +41,8 @@ func (c *cluster) observeReplica(t *thread, r *replica.Replica, before seen) see
 	case after.term < before.term:
 		c.failf("%v %v: the term goes back from %d to %d", n.id, r.Shard(), before.term, after.term)
 	case after.closed < before.closed:
-		c.failf("%v %v: closed goes back from %v to %v", n.id, r.Shard(), before.closed, after.closed)
+		c.failf("%v %v: closed goes back from %v to %v", n.id, r.Shard(), before.closed,
+			after.closed)
 	case after.revision > before.revision && after.revision <= before.closed:
 		c.failf("%v %v: %v is applied, but %v was closed", n.id, r.Shard(), after.revision,
 			before.closed)

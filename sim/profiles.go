@@ -18,11 +18,12 @@ func Hunt(m mutant.Mutant, seed uint64) Config {
 	cfg.ReadMode, cfg.Drift = replica.ReadLease, driftMax*0.99
 	switch m {
 	case mutant.ForgetVote:
-		cfg.Net.Slow, cfg.Net.DelayMax, cfg.Net.Ordered = 0.3, 600*time.Millisecond, false
-	case mutant.RenewAfterTransfer:
+		cfg.Shape.Shards, cfg.Load.Clients = 5, 2
+		cfg.Net.DelayMean, cfg.Net.Ordered = 30*time.Millisecond, false
+	case mutant.RenewAfterTransfer, mutant.PromiseNothing:
 		cfg.Shape = Shape{Nodes: 5, Workers: 1, Shards: 5, Replicas: 3}
 		cfg.Load.Keys, cfg.Load.Think = 10, 10*time.Millisecond
-	case mutant.ServeBeforeTerm:
+	case mutant.ServeBeforeTerm, mutant.KeepOverlay:
 		cfg.Load.Think = 5 * time.Millisecond
 	case mutant.ReadWithoutWait, mutant.ReadStaleLast, mutant.CacheRevisions,
 		mutant.CloseInFlight:
@@ -38,7 +39,7 @@ func huntFaults(m mutant.Mutant) Faults {
 	case mutant.AnswerBeforeCommit:
 		return Faults{Partition: often, Crash: seldom}
 	case mutant.ForgetVote:
-		return Faults{Crash: often / 5, Down: 20 * time.Millisecond}
+		return Faults{Crash: often, Down: 10 * time.Millisecond, VoterCrash: 0.7}
 	case mutant.AckBeforeSync:
 		return Faults{PowerLoss: often, Stall: often, Crash: often}
 	case mutant.SkipLeaseCheck:
@@ -53,7 +54,9 @@ func huntFaults(m mutant.Mutant) Faults {
 		return Faults{Crash: often, PowerLoss: seldom}
 	case mutant.ServeBeforeTerm:
 		return Faults{Crash: often, Stall: often / 2, Handover: often}
-	case mutant.KeepOverlay, mutant.RetryUncertain:
+	case mutant.KeepOverlay:
+		return Faults{Handover: often / 2, Partition: often}
+	case mutant.RetryUncertain:
 		return Faults{Crash: often, Partition: often, Pause: seldom}
 	case mutant.RejoinAsVoter:
 		return Faults{Wipe: often, Crash: often, Partition: seldom}

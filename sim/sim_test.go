@@ -5,18 +5,45 @@ import (
 	"testing"
 	"testing/cryptotest"
 	"time"
+
+	"github.com/miruvor/miruvor/internal/mutant"
 )
 
 var (
-	seedFlag  = flag.Int64("seed", -1, "simulate this seed alone")
-	keepFlag  = flag.Int("lines", 400, "lines of the trace to print when a seed fails")
-	seedsFlag = flag.Uint64("seeds", 40, "simulate this many seeds")
-	firstFlag = flag.Uint64("first", 0, "the first of them")
+	seedFlag   = flag.Int64("seed", -1, "simulate this seed alone, and print its trace if it fails")
+	seedsFlag  = flag.Uint64("seeds", 40, "simulate this many seeds")
+	firstFlag  = flag.Uint64("first", 0, "the first of them")
+	linesFlag  = flag.Int("lines", 400, "lines of the trace to print when a seed fails")
+	nodesFlag  = flag.Int("nodes", 0, "nodes of the cluster; 0 leaves it to the seed")
+	mutantFlag = flag.String("mutant", "", "hunt this mutant, in its own configuration")
 )
 
+// run simulates; raft draws its election timeouts from what is seeded here.
 func run(t *testing.T, cfg Config) *Report {
 	cryptotest.SetGlobalRandom(t, cfg.Seed)
 	return Run(cfg)
+}
+
+// configOf is the configuration of a seed, as the flags want it.
+func configOf(t *testing.T, seed uint64) Config {
+	cfg := Random(seed)
+	if *mutantFlag != "" {
+		cfg = Hunt(mutantNamed(t, *mutantFlag), seed)
+	}
+	if *nodesFlag > 0 {
+		cfg.Shape.Nodes, cfg.Shape.Replicas = *nodesFlag, min(*nodesFlag, 3)
+	}
+	return cfg
+}
+
+func mutantNamed(t *testing.T, name string) mutant.Mutant {
+	for _, m := range mutant.All() {
+		if m.String() == name {
+			return m
+		}
+	}
+	t.Fatalf("mutant %q is unknown; there are %v", name, mutant.All())
+	return mutant.None
 }
 
 func TestSeeds(t *testing.T) {
@@ -27,30 +54,31 @@ func TestSeeds(t *testing.T) {
 	case testing.Short():
 		n = min(n, 10)
 	}
+	begin, events := time.Now(), 0
 	for seed := first; seed < first+n; seed++ {
-		runSeed(t, seed)
+		events += runSeed(t, seed).Trace.Events
 	}
+	took := time.Since(begin)
+	t.Logf("%d seeds, %d events, %.0f seeds a minute", n, events, float64(n)/took.Minutes())
 }
 
 // runSeed runs a seed, and once more for its trace if something is wrong.
-func runSeed(t *testing.T, seed uint64) {
-	begin := time.Now()
-	r := run(t, Random(seed))
-	if took := time.Since(begin); took > 10*time.Second {
-		t.Logf("seed %d took %v, %d events", seed, took, r.Trace.Events)
-	}
+func runSeed(t *testing.T, seed uint64) *Report {
+	cfg := configOf(t, seed)
+	r := run(t, cfg)
 	if r.Err == nil {
 		if *seedFlag >= 0 || testing.Verbose() {
 			t.Logf("seed %d: %d events, %d operations, trace %x",
 				seed, r.Trace.Events, len(r.History.Ops), r.Trace.Hash)
 		}
-		return
+		return r
 	}
-	cfg := Random(seed)
-	cfg.Trace = *keepFlag
-	r = run(t, cfg)
-	if *seedFlag >= 0 {
+	if *seedFlag >= 0 || testing.Verbose() {
+		cfg.Trace = *linesFlag
+		r = run(t, cfg)
 		t.Logf("%s\n%+v", r.Trace, cfg)
 	}
-	t.Errorf("seed %d: %v\nreplay it with: go test ./sim -run TestSeeds -seed %d", seed, r.Err, seed)
+	t.Errorf("seed %d: %v\nreplay it with: go test ./sim -run TestSeeds -seed %d -lines %d",
+		seed, r.Err, seed, *linesFlag)
+	return r
 }

@@ -134,6 +134,8 @@ func (t *thread) save(eff *worker.Effects, alive func() bool) {
 func (t *thread) send(eff *worker.Effects, alive func() bool) {
 	for i := range eff.Sends {
 		t.node.c.network.send(t.node, t, eff.Sends[i].To, eff.Sends[i].Message)
+		t.node.c.crashVoter(t.node, &eff.Sends[i].Message)
+		t.node.c.strike(t.node, &eff.Sends[i].Message)
 		if !alive() {
 			return
 		}
