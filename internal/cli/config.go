@@ -178,6 +178,22 @@ func (o *startOptions) config() (instanceConfig, error) {
 	return c, errors.Join(problems...)
 }
 
+// zeros refuses what the layers below take for "not given". A setting that
+// can't be read is 0 too, so it is for settings that were all read.
+func (o *startOptions) zeros() error {
+	var problems []error
+	for name, zero := range map[string]bool{
+		"initial-shards":  o.founding.shards == 0,
+		"replicas":        o.founding.replicas == 0,
+		"request-timeout": o.serving.requestTimeout == 0,
+	} {
+		if zero {
+			problems = append(problems, fmt.Errorf("--%s is 0, it must be more", name))
+		}
+	}
+	return errors.Join(problems...)
+}
+
 // peerOf is the address in the list of members, "" if it has none.
 func (f *founding) peerOf(name string) string {
 	for _, member := range f.members {

@@ -54,6 +54,9 @@ func newStart() *cobra.Command {
 func (s *startCommand) run(cmd *cobra.Command, _ []string) error {
 	err := s.settings.load(os.Getenv)
 	config, err2 := s.options.config()
+	if err == nil {
+		err = s.options.zeros()
+	}
 	if err := errors.Join(err, err2, refuseToForget(&config.node)); err != nil {
 		return usageError{err}
 	}

@@ -7,6 +7,7 @@ import (
 	"runtime/debug"
 	"strconv"
 
+	"github.com/miruvor/miruvor/internal/kv"
 	"github.com/miruvor/miruvor/internal/kvjson"
 )
 
@@ -34,7 +35,8 @@ func problemOf(r *http.Request, err error) (p kvjson.Problem, retryAfterSeconds 
 // fail answers with the problem document of err.
 func (a *api) fail(rec *recorder, r *http.Request, err error) {
 	p, retryAfterSeconds := problemOf(r, err)
-	if p.Status >= http.StatusInternalServerError && r.Context().Err() == nil {
+	notReady := errors.Is(err, kv.ErrNotReady) // probes ask for it all the time
+	if p.Status >= http.StatusInternalServerError && r.Context().Err() == nil && !notReady {
 		a.log.Warn("request failed", "method", r.Method, "path", p.Instance, "err", err)
 	}
 	if rec.code != 0 {

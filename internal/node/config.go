@@ -129,8 +129,9 @@ func (c Config) Validate() error {
 	bad := func(format string, args ...any) {
 		problems = append(problems, kv.Invalid(format, args...))
 	}
-	if c.Name == "" {
-		bad("name: it is empty")
+	if !validName(c.Name) {
+		bad("name: %q must be 1 to %d letters, digits, dots, dashes and underscores, "+
+			"and not begin with a dot", c.Name, nameBytesMax)
 	}
 	if c.Dir == "" && c.Durability != DurabilityMemory {
 		bad("data: durability %q needs a directory", c.Durability)
@@ -156,6 +157,19 @@ func (c Config) Validate() error {
 	return errors.Join(problems...)
 }
 
+const nameBytesMax = 64
+
+// validName keeps names fit for paths, lists and labels.
+func validName(name string) bool {
+	if name == "" || len(name) > nameBytesMax || name[0] == '.' {
+		return false
+	}
+	return !strings.ContainsFunc(name, func(c rune) bool {
+		return !(c >= 'a' && c <= 'z' || c >= 'A' && c <= 'Z' || c >= '0' && c <= '9' ||
+			c == '.' || c == '-' || c == '_')
+	})
+}
+
 func (cl Cluster) validate(self string) []error {
 	var problems []error
 	bad := func(format string, args ...any) {
@@ -164,12 +178,16 @@ func (cl Cluster) validate(self string) []error {
 	if len(cl.Members) > MembersMax {
 		bad("initial-cluster: %d nodes, the most is %d", len(cl.Members), MembersMax)
 	}
-	names := map[string]bool{}
+	names, peers := map[string]bool{}, map[string]string{}
 	for _, m := range cl.Members {
-		if m.Name == "" || names[m.Name] {
-			bad("initial-cluster: the name %q is empty or given twice", m.Name)
+		if !validName(m.Name) || names[m.Name] {
+			bad("initial-cluster: the name %q is given twice, or not a name", m.Name)
 		}
 		names[m.Name] = true
+		if other, ok := peers[m.Peer]; ok {
+			bad("initial-cluster: %q and %q have the same address %s", other, m.Name, m.Peer)
+		}
+		peers[m.Peer] = m.Name
 		if _, _, err := net.SplitHostPort(m.Peer); err != nil {
 			bad("initial-cluster: %q of %q is not host:port", m.Peer, m.Name)
 		}

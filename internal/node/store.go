@@ -34,11 +34,32 @@ func (n *Node) Txn(ctx context.Context, req kv.TxnRequest) (kv.TxnResponse, erro
 	if err := n.cfg.Limits.CheckTxn(&req); err != nil {
 		return kv.TxnResponse{}, err
 	}
+	if err := refuseLeases(&req); err != nil {
+		return kv.TxnResponse{}, err
+	}
 	r, err := n.do(ctx, firstKey(&req), worker.Request{Txn: &req})
 	if err != nil {
 		return kv.TxnResponse{}, err
 	}
 	return *r.Txn, nil
+}
+
+// refuseLeases keeps keys off leases, of which there are none.
+func refuseLeases(req *kv.TxnRequest) error {
+	for _, branch := range [...][]kv.Op{req.Success, req.Failure} {
+		for _, op := range branch {
+			switch {
+			case op.Put != nil && op.Put.Lease != 0:
+				return kv.Invalid("lease: %d does not exist; this version has no leases",
+					op.Put.Lease)
+			case op.Txn != nil:
+				if err := refuseLeases(op.Txn); err != nil {
+					return err
+				}
+			}
+		}
+	}
+	return nil
 }
 
 // firstKey is a key of req, to choose the thread by.
@@ -70,7 +91,9 @@ func (n *Node) do(ctx context.Context, key []byte, req worker.Request) (worker.R
 	if deadline, ok := ctx.Deadline(); ok {
 		timeout = min(timeout, time.Until(deadline))
 	}
-	req.Deadline = readClock() + wire.Instant(timeout)
+	// The worker knows why a request can't be answered, and the caller's clock
+	// does not: so the worker's time is up first.
+	req.Deadline = readClock() + wire.Instant(timeout-timeout/20)
 	t := threads[worker.Place{Count: len(threads)}.Of(n.shards.Locate(key).ID)]
 	r, err := t.do(ctx, req)
 	switch {

@@ -1,0 +1,49 @@
+package node
+
+import (
+	"context"
+	"errors"
+	"testing"
+	"time"
+
+	"github.com/miruvor/miruvor/internal/kv"
+)
+
+// A node that is alone with its data knows that a write did not happen.
+func TestALeaderlessNodeSaysSo(t *testing.T) {
+	c := newTestCluster(t, 3, 1, DurabilitySync)
+	for i := range 3 {
+		c.awaitReady(i)
+	}
+	for i := range 3 {
+		c.stop(i)
+	}
+	c.configs[0].RequestTimeout = time.Second
+	c.start(0)
+	ctx, cancel := context.WithTimeout(t.Context(), time.Second)
+	defer cancel()
+	for {
+		_, err := kv.Put(ctx, c.nodes[0], kv.PutRequest{Key: []byte("k")})
+		if errors.Is(err, kv.ErrNotReady) {
+			continue // its threads are still to start
+		}
+		if !errors.Is(err, kv.ErrNoLeader) {
+			t.Errorf("put: %v", err)
+		}
+		return
+	}
+}
+
+func TestLeasesAreRefused(t *testing.T) {
+	c := newTestCluster(t, 1, 1, DurabilityMemory)
+	c.awaitReady(0)
+	put := kv.Op{Put: &kv.PutRequest{Key: []byte("k"), Lease: 5}}
+	for _, req := range []kv.TxnRequest{
+		{Success: []kv.Op{put}},
+		{Failure: []kv.Op{{Txn: &kv.TxnRequest{Success: []kv.Op{put}}}}},
+	} {
+		if _, err := c.nodes[0].Txn(t.Context(), req); !errors.Is(err, kv.ErrInvalid) {
+			t.Errorf("a put on a lease: %v", err)
+		}
+	}
+}
