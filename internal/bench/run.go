@@ -1,9 +1,13 @@
 package bench
 
 import (
+	"cmp"
 	"context"
 	"fmt"
+	"maps"
 	"math/rand/v2"
+	"slices"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -57,10 +61,20 @@ func fill(ctx context.Context, config *Config, progress func(Progress)) error {
 	}
 	t := p.merged()
 	if failed := int64(config.Keys) - t.puts.count; failed > 0 {
-		return fmt.Errorf("%d of %d keys could not be put before the reads: %v",
-			failed, config.Keys, t.errors)
+		return fmt.Errorf("the keys could not be put before the reads: %s", t.failures())
 	}
 	return nil
+}
+
+// failures lists the kinds of errors, the most frequent first.
+func (t *tally) failures() string {
+	kinds := slices.SortedFunc(maps.Keys(t.errors), func(a, b string) int {
+		return cmp.Or(cmp.Compare(t.errors[b], t.errors[a]), cmp.Compare(a, b))
+	})
+	for i, kind := range kinds {
+		kinds[i] = fmt.Sprintf("%s (%d times)", kind, t.errors[kind])
+	}
+	return strings.Join(kinds, ", ")
 }
 
 // measurement is the phase that counts.
@@ -82,8 +96,10 @@ type phase struct {
 	duration time.Duration
 	// choose says what a client does in the given turn.
 	choose func(c *client, turn int64) (read bool, key int)
-	// tries is how often an operation is tried.
-	tries int
+	// tries is how often an operation is tried; with more than one, the phase
+	// ends when an operation failed that often.
+	tries  int
+	failed atomic.Bool
 	// turns counts the operations begun, done those over.
 	turns, done atomic.Int64
 	end         time.Time
@@ -133,7 +149,7 @@ func (p *phase) run(ctx context.Context, progress func(Progress)) time.Duration 
 // drive runs one client until the phase is over.
 func (p *phase) drive(ctx context.Context, c *client) {
 	defer c.hangUp()
-	for ctx.Err() == nil {
+	for ctx.Err() == nil && !p.failed.Load() {
 		turn := p.turns.Add(1) - 1
 		if p.total > 0 && turn >= p.total {
 			return
@@ -142,10 +158,12 @@ func (p *phase) drive(ctx context.Context, c *client) {
 			return
 		}
 		read, key := p.choose(c, turn)
-		for range p.tries {
-			if c.operate(ctx, read, key) || ctx.Err() != nil {
-				break
-			}
+		ok := false
+		for try := 0; try < p.tries && !ok && ctx.Err() == nil; try++ {
+			ok = c.operate(ctx, read, key)
+		}
+		if !ok && p.tries > 1 {
+			p.failed.Store(true)
 		}
 		p.done.Add(1)
 	}
