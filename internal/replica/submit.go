@@ -144,7 +144,7 @@ func (r *Replica) abandon(code wire.Code, out *Output) {
 	if r.cfg.Mutant != mutant.KeepOverlay && len(q.evaluated) > 0 {
 		q.overlay.DropFrom(q.evaluated[0].seq)
 	}
-	q.evaluated, q.arrived, q.tickets, q.writing, q.told = nil, nil, nil, 0, 0
+	q.evaluated, q.arrived, q.tickets, q.writing = nil, nil, nil, 0
 }
 
 // effectBytes is roughly what writes take in the log.
