@@ -69,13 +69,22 @@ func startCluster(t *testing.T, splitAt ...string) *cluster {
 	return c
 }
 
+// used are the ports that freeAddr has given out. Tests here run one by one.
+var used = map[int]bool{}
+
 // freeAddr is an address on loopback that nobody listens on. It lies below the
 // ports that systems give to outgoing connections, which would else take it
-// before the node does.
+// before the node does, and apart from those of package node's tests, which run
+// at the same time.
 func freeAddr(t *testing.T) string {
 	t.Helper()
 	for range 100 {
-		addr := fmt.Sprintf("127.0.0.1:%d", 10_000+rand.IntN(20_000))
+		port := 20_000 + rand.IntN(10_000)
+		if used[port] {
+			continue
+		}
+		used[port] = true
+		addr := fmt.Sprintf("127.0.0.1:%d", port)
 		if l, err := net.Listen("tcp", addr); err == nil {
 			if err := l.Close(); err != nil {
 				t.Fatal(err)
@@ -160,11 +169,20 @@ func (c *cluster) awaitReady(nodes ...int) {
 				err = fmt.Errorf("it waits for %s", st.Waiting)
 			}
 			if err != nil {
-				err = fmt.Errorf("%w; its output:\n%s", err, p.output)
+				err = fmt.Errorf("%w%s", err, c.outputs())
 			}
 			return err
 		})
 	}
+}
+
+// outputs is what all processes said.
+func (c *cluster) outputs() string {
+	var b strings.Builder
+	for _, p := range c.processes {
+		fmt.Fprintf(&b, "\n%s said:\n%s", p.name, p.output)
+	}
+	return b.String()
 }
 
 // leader is the process that leads a shard, in the eyes of some node.
