@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"runtime/debug"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/miruvor/miruvor/internal/kv"
@@ -221,17 +222,17 @@ func (c *cluster) settled() bool {
 
 // status says how the replicas stand, for a failure.
 func (c *cluster) status() string {
-	text := ""
+	var text strings.Builder
 	for _, id := range c.order {
 		n := c.nodes[id]
-		text += fmt.Sprintf("\n%v state %d", id, n.state)
+		text.WriteString(fmt.Sprintf("\n%v state %d", id, n.state))
 		if n.state == joining {
-			text += fmt.Sprintf(" waits for %v", n.member.Waiting())
+			text.WriteString(fmt.Sprintf(" waits for %v", n.member.Waiting()))
 		}
 		for _, t := range n.threads {
 			for _, s := range t.worker.Status() {
-				text += fmt.Sprintf("\n  %v term %d leader %v commit %d applied %d %v",
-					s.ID, s.Term, s.Leader, s.Commit, s.Applied, s.Replicas)
+				text.WriteString(fmt.Sprintf("\n  %v term %d leader %v commit %d applied %d %v",
+					s.ID, s.Term, s.Leader, s.Commit, s.Applied, s.Replicas))
 			}
 		}
 	}
@@ -240,5 +241,5 @@ func (c *cluster) status() string {
 		ids = append(ids, id)
 	}
 	slices.Sort(ids)
-	return fmt.Sprintf("%s\nwaiting: %v", text, ids)
+	return fmt.Sprintf("%s\nwaiting: %v", text.String(), ids)
 }

@@ -2,6 +2,7 @@ package sim
 
 import (
 	"fmt"
+	"strings"
 
 	"github.com/miruvor/miruvor/internal/kv"
 	"github.com/miruvor/miruvor/internal/wire"
@@ -61,31 +62,31 @@ func describeResponse(r *wire.Response) string {
 }
 
 func describeTxn(t *kv.TxnRequest) string {
-	text := ""
+	var text strings.Builder
 	for _, c := range t.Compares {
-		text += fmt.Sprintf("if %q target %d rel %d %d %q ", c.Key, c.Target, c.Relation,
-			c.Number, c.Value)
+		text.WriteString(fmt.Sprintf("if %q target %d rel %d %d %q ", c.Key, c.Target, c.Relation,
+			c.Number, c.Value))
 	}
-	text += describeOps(t.Success)
+	text.WriteString(describeOps(t.Success))
 	if len(t.Failure) > 0 {
-		text += " else " + describeOps(t.Failure)
+		text.WriteString(" else " + describeOps(t.Failure))
 	}
-	return text
+	return text.String()
 }
 
 func describeOps(ops []kv.Op) string {
-	text := ""
+	var text strings.Builder
 	for _, op := range ops {
 		switch {
 		case op.Put != nil:
-			text += fmt.Sprintf("put %s=%s;", op.Put.Key, op.Put.Value)
+			text.WriteString(fmt.Sprintf("put %s=%s;", op.Put.Key, op.Put.Value))
 		case op.Delete != nil:
-			text += fmt.Sprintf("delete %v;", op.Delete.Range)
+			text.WriteString(fmt.Sprintf("delete %v;", op.Delete.Range))
 		case op.Range != nil:
-			text += describeRange(op.Range) + ";"
+			text.WriteString(describeRange(op.Range) + ";")
 		}
 	}
-	return text
+	return text.String()
 }
 
 func describeRange(r *kv.RangeRequest) string {
@@ -103,42 +104,44 @@ func describeRange(r *kv.RangeRequest) string {
 }
 
 func describeTxnResponse(t *kv.TxnResponse) string {
-	text := fmt.Sprintf("%v", t.Revision)
+	var text strings.Builder
+	text.WriteString(fmt.Sprintf("%v", t.Revision))
 	if !t.Succeeded {
-		text += " else"
+		text.WriteString(" else")
 	}
 	for _, r := range t.Results {
 		switch {
 		case r.Put != nil:
-			text += fmt.Sprintf(" put version %d", r.Put.Version)
+			text.WriteString(fmt.Sprintf(" put version %d", r.Put.Version))
 			if r.Put.Prev != nil {
-				text += " prev " + describeKV(*r.Put.Prev)
+				text.WriteString(" prev " + describeKV(*r.Put.Prev))
 			}
 		case r.Delete != nil:
-			text += fmt.Sprintf(" deleted %d", r.Delete.Deleted)
+			text.WriteString(fmt.Sprintf(" deleted %d", r.Delete.Deleted))
 			for _, prev := range r.Delete.Prev {
-				text += " prev " + describeKV(prev)
+				text.WriteString(" prev " + describeKV(prev))
 			}
 		case r.Range != nil:
-			text += " " + describeRangeResponse(r.Range)
+			text.WriteString(" " + describeRangeResponse(r.Range))
 		}
 	}
-	return text
+	return text.String()
 }
 
 func describeRangeResponse(r *kv.RangeResponse) string {
-	text := fmt.Sprintf("%v [", r.Revision)
+	var text strings.Builder
+	text.WriteString(fmt.Sprintf("%v [", r.Revision))
 	for i, pair := range r.KVs {
 		if i > 0 {
-			text += " "
+			text.WriteString(" ")
 		}
-		text += describeKV(pair)
+		text.WriteString(describeKV(pair))
 	}
-	text += fmt.Sprintf("] count %d", r.Count)
+	text.WriteString(fmt.Sprintf("] count %d", r.Count))
 	if r.More {
-		text += " more"
+		text.WriteString(" more")
 	}
-	return text
+	return text.String()
 }
 
 func describeKV(p kv.KeyValue) string {

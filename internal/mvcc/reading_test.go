@@ -25,9 +25,14 @@ func TestReadingInParts(t *testing.T) {
 	v := View{Reader: e, At: 10, Current: 10}
 	all := kv.Range{Start: []byte("k"), End: []byte("l")}
 	for _, req := range []kv.RangeRequest{
-		{Range: all}, {Range: all, Reverse: true}, {Range: all, CountOnly: true},
-		{Range: all, Limit: 4}, {Range: all, Limit: 4, WantCount: true, Reverse: true},
-		{Range: all, Limit: 9}, {Range: all, BytesMax: 7}, {Range: all, Revision: 5},
+		{Range: all},
+		{Range: all, Reverse: true},
+		{Range: all, CountOnly: true},
+		{Range: all, Limit: 4},
+		{Range: all, Limit: 4, WantCount: true, Reverse: true},
+		{Range: all, Limit: 9},
+		{Range: all, BytesMax: 7},
+		{Range: all, Revision: 5},
 		{Range: kv.PointRange([]byte("k3"))},
 		{Range: kv.Range{Start: []byte("x"), End: []byte("x")}},
 	} {

@@ -193,7 +193,9 @@ func showRange(r *wire.RangeAt) string {
 		{r.At != 0, " at " + r.At.String()},
 		{r.Limit != 0, fmt.Sprintf(" limit %d", r.Limit)},
 		{r.BytesMax != 0, fmt.Sprintf(" bytes %d", r.BytesMax)},
-		{r.Serializable, " local"}, {r.KeysOnly, " keys"}, {r.CountOnly, " count"},
+		{r.Serializable, " local"},
+		{r.KeysOnly, " keys"},
+		{r.CountOnly, " count"},
 		{r.Reverse, " reverse"},
 	} {
 		if part.on {
