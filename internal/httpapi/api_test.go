@@ -10,7 +10,6 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"strings"
-	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -207,16 +206,14 @@ func TestStreamIsASnapshot(t *testing.T) {
 func TestStreamEndsWithItsClient(t *testing.T) {
 	fake := kvfake.New()
 	load(t, fake, 3)
+	// The store never comes to an end, so the stream would not either. It ends
+	// by its context or by a write that fails, whichever is noticed first.
+	api := httpapi.New(endless{fake}, httpapi.Options{})
 	ended := make(chan struct{})
-	var once sync.Once
-	// The store never comes to an end, so the stream would not either.
-	store := hookedStore{endless{fake}, func(ctx context.Context, _ *kv.RangeRequest) error {
-		if ctx.Err() != nil {
-			once.Do(func() { close(ended) })
-		}
-		return ctx.Err()
-	}}
-	server := httptest.NewServer(httpapi.New(store, httpapi.Options{}))
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		defer close(ended)
+		api.ServeHTTP(w, r)
+	}))
 	defer server.Close()
 	conn, err := net.Dial("tcp", server.Listener.Addr().String())
 	if err != nil {
