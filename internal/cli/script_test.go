@@ -4,6 +4,7 @@ import (
 	"errors"
 	"flag"
 	"fmt"
+	"math/rand/v2"
 	"net"
 	"net/http"
 	"net/http/httptest"
@@ -12,6 +13,7 @@ import (
 	"path/filepath"
 	"strconv"
 	"strings"
+	"sync"
 	"syscall"
 	"testing"
 	"time"
@@ -73,14 +75,34 @@ func setup(env *testscript.Env) error {
 	return nil
 }
 
+// ports are what freePort has given out: the scripts run at once.
+var ports struct {
+	mu   sync.Mutex
+	used map[int]bool
+}
+
+// freePort returns a port that nothing listens on and no other script has. It
+// lies below those that systems give to outgoing connections, which would
+// else take it, and below those of the tests of other packages.
 func freePort() (string, error) {
-	listener, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		return "", err
+	ports.mu.Lock()
+	defer ports.mu.Unlock()
+	if ports.used == nil {
+		ports.used = make(map[int]bool)
 	}
-	defer listener.Close()
-	_, port, err := net.SplitHostPort(listener.Addr().String())
-	return port, err
+	for range 1000 {
+		port := 10_000 + rand.IntN(4_000)
+		if ports.used[port] {
+			continue
+		}
+		ports.used[port] = true
+		listener, err := net.Listen("tcp", fmt.Sprintf("127.0.0.1:%d", port))
+		if err != nil {
+			continue
+		}
+		return strconv.Itoa(port), listener.Close()
+	}
+	return "", errors.New("no free port")
 }
 
 // exits CODE COMMAND runs a command that exits with that code.

@@ -8,6 +8,7 @@ import (
 	"net"
 	"os"
 	"path/filepath"
+	"sync"
 	"testing"
 	"time"
 
@@ -57,13 +58,21 @@ func newClusterOf(t *testing.T, size int, cl Cluster, base Config) *testCluster 
 	return c
 }
 
-// freeAddr is an address on loopback that nobody listens on. It lies below the
-// ports that systems give to outgoing connections, which would else take it
-// before the node does.
+// portsUsed are the ports that freeAddr has given out.
+var portsUsed sync.Map
+
+// freeAddr is an address on loopback that nobody listens on, and that no other
+// test was given. It lies below the ports that systems give to outgoing
+// connections, which would else take it before the node does, and apart from
+// those of the tests of other packages.
 func freeAddr(t *testing.T) string {
 	t.Helper()
-	for range 100 {
-		addr := fmt.Sprintf("127.0.0.1:%d", 10_000+rand.IntN(10_000))
+	for range 1000 {
+		port := 14_000 + rand.IntN(6_000)
+		if _, used := portsUsed.LoadOrStore(port, true); used {
+			continue
+		}
+		addr := fmt.Sprintf("127.0.0.1:%d", port)
 		if l, err := net.Listen("tcp", addr); err == nil {
 			if err := l.Close(); err != nil {
 				t.Fatal(err)
