@@ -193,7 +193,7 @@ func (v *view) holds(c kv.Compare) bool {
 	case kv.CompareMod:
 		number = int64(pair.ModRevision)
 	case kv.CompareLease:
-		number = pair.Lease
+		number = int64(pair.Lease)
 	case kv.CompareValue:
 		return live && related(c.Relation, bytes.Compare(pair.Value, c.Value))
 	}

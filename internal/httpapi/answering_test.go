@@ -7,7 +7,10 @@ import (
 )
 
 // answering is a store that costs nothing: it always has the value.
-type answering struct{ value []byte }
+type answering struct {
+	kv.Store
+	value []byte
+}
 
 func (s answering) Range(_ context.Context, req kv.RangeRequest) (kv.RangeResponse, error) {
 	return kv.RangeResponse{Revision: 1 << 40, KVs: []kv.KeyValue{{

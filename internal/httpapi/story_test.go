@@ -76,7 +76,7 @@ func (s *story) command(t *testing.T, d *datadriven.TestData) string {
 	case "compact":
 		var rev int64
 		d.ScanArgs(t, "rev", &rev)
-		if err := s.fake.Compact(t.Context(), kv.Revision(rev)); err != nil {
+		if _, err := s.fake.Compact(t.Context(), kv.Revision(rev)); err != nil {
 			d.Fatalf(t, "%v", err)
 		}
 		return ""

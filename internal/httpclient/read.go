@@ -70,7 +70,7 @@ func (c *Client) readKey(
 			CreateRevision: kv.Revision(got.number(kvjson.CreateRevision)),
 			ModRevision:    kv.Revision(mod),
 			Version:        got.number(kvjson.Version),
-			Lease:          got.number(kvjson.Lease),
+			Lease:          kv.LeaseID(got.number(kvjson.Lease)),
 		}},
 	}, nil
 }

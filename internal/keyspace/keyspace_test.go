@@ -66,7 +66,8 @@ func encode(t *testing.T, what string, args []string) string {
 		return hexed(HistoryKey(nil, kv.ShardID(number(0)), rev, sub))
 	case "put":
 		return hexed(AppendVersion(nil, Version{
-			Create: kv.Revision(number(0)), Count: number(1), Lease: number(2), Value: text(3),
+			Create: kv.Revision(number(0)), Count: number(1),
+			Lease: kv.LeaseID(number(2)), Value: text(3),
 		}))
 	case "tombstone":
 		return hexed(AppendVersion(nil, Version{Tombstone: true}))

@@ -15,7 +15,7 @@ type Version struct {
 	// Count is the number of puts since then, from 1: etcd's version.
 	Count int64
 	// Lease is the lease that the key hangs on, 0 for none.
-	Lease int64
+	Lease kv.LeaseID
 	// Tombstone marks a deletion; nothing else is set then.
 	Tombstone bool
 	Value     []byte
@@ -65,7 +65,7 @@ func ParseVersion(b []byte) (Version, error) {
 	v := Version{Create: kv.Revision(in.number(1, uint64(kv.RevisionMax)))}
 	v.Count = int64(in.number(1, math.MaxInt64))
 	if b[0]&flagLease != 0 {
-		v.Lease = int64(in.number(1, math.MaxUint64))
+		v.Lease = kv.LeaseID(in.number(1, math.MaxUint64))
 	}
 	if in.bad {
 		return Version{}, corrupt("a version with bad numbers", b)

@@ -24,8 +24,15 @@ var (
 	ErrCompacted = errors.New("required revision has been compacted")
 	// ErrFutureRevision is a read above the current revision.
 	ErrFutureRevision = errors.New("required revision is a future revision")
-	// ErrCrossShard is a transaction whose keys lie in several shards.
-	ErrCrossShard = errors.New("transaction spans several shards")
+	// ErrConflict means that a transaction over several shards was in the way
+	// of others again and again. It has had no effect.
+	ErrConflict = errors.New("transaction conflicts with others")
+	// ErrLeaseNotFound is a lease that does not exist, or has expired.
+	ErrLeaseNotFound = errors.New("requested lease not found")
+	// ErrLeaseExists is a lease to grant under an id that is taken.
+	ErrLeaseExists = errors.New("lease already exists")
+	// ErrLeaseTTLTooLarge is a time to live above LeaseTTLMax.
+	ErrLeaseTTLTooLarge = errors.New("too large lease TTL")
 	// ErrNoLeader means that a shard has had no leader for too long.
 	ErrNoLeader = errors.New("no leader")
 	// ErrTimeout means that the request's time ran out before it had any

@@ -131,5 +131,5 @@ type KeyValue struct {
 	// Version counts the puts since creation, from 1.
 	Version int64
 	// Lease is the id of the lease the key hangs on, 0 for none.
-	Lease int64
+	Lease LeaseID
 }

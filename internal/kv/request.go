@@ -43,7 +43,7 @@ type PutRequest struct {
 	Key   []byte
 	Value []byte
 	// Lease is the lease to hang the key on, 0 for none.
-	Lease int64
+	Lease LeaseID
 	// PrevKV asks for the version before.
 	PrevKV bool
 	// IgnoreValue keeps the current value, IgnoreLease the current lease;

@@ -18,11 +18,39 @@ type Store interface {
 	// ErrNoLeader, ErrTimeout or ErrTooManyRequests.
 	Range(ctx context.Context, req RangeRequest) (RangeResponse, error)
 
-	// Txn evaluates and writes atomically; a lone put or delete is a Txn of
-	// one operation. It returns what Range does, ErrCrossShard,
-	// ErrKeyNotFound, ErrDuplicateKey, ErrTooManyOps, ErrTooLarge,
-	// and ErrUncertain when the outcome is unknown.
+	// Txn evaluates and writes atomically, whatever shards its keys lie in;
+	// a lone put or delete is a Txn of one operation. It returns what Range
+	// does, ErrKeyNotFound, ErrDuplicateKey, ErrLeaseNotFound, ErrTooManyOps,
+	// ErrTooLarge, ErrConflict if others got in its way too often, and
+	// ErrUncertain when the outcome is unknown.
 	Txn(ctx context.Context, req TxnRequest) (TxnResponse, error)
+
+	// Compact forgets what only reads below a revision could see, in the
+	// whole cluster, and returns the current revision. Once it returned,
+	// every read and watch below is refused. It returns ErrCompacted for a
+	// revision that is not above the last compaction's, and ErrFutureRevision
+	// for one above the current. Space comes back later, in the background.
+	Compact(ctx context.Context, rev Revision) (Revision, error)
+
+	// Watch opens a stream of watches. It ends with ctx. It returns
+	// ErrTooManyRequests and ErrStopped.
+	Watch(ctx context.Context) (WatchStream, error)
+
+	// LeaseGrant makes a lease. It returns ErrLeaseExists,
+	// ErrLeaseTTLTooLarge, ErrInvalid, and what Txn returns when there is no
+	// leader.
+	LeaseGrant(ctx context.Context, req LeaseGrantRequest) (Lease, error)
+	// LeaseRevoke ends a lease and deletes its keys at one revision, which it
+	// returns; the current one if there were none. ErrLeaseNotFound.
+	LeaseRevoke(ctx context.Context, id LeaseID) (Revision, error)
+	// LeaseKeepAlive begins the time to live anew. It returns
+	// ErrLeaseNotFound for a lease that is not there or has expired.
+	LeaseKeepAlive(ctx context.Context, id LeaseID) (Lease, error)
+	// LeaseTimeToLive tells how much time a lease has left, with its keys if
+	// they are asked for. ErrLeaseNotFound.
+	LeaseTimeToLive(ctx context.Context, id LeaseID, keys bool) (Lease, error)
+	// Leases lists all leases.
+	Leases(ctx context.Context) (LeaseList, error)
 
 	// Status describes the node and what it knows of its cluster. It is
 	// local and does not wait for a leader.

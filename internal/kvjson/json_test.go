@@ -134,7 +134,7 @@ func randomOp(rng *rand.Rand, depth int) kv.Op {
 		}}
 	case n == 1:
 		put := &kv.PutRequest{
-			Key: randomBytes(rng, 0), Lease: rng.Int64(), PrevKV: flag(),
+			Key: randomBytes(rng, 0), Lease: kv.LeaseID(rng.Int64()), PrevKV: flag(),
 			IgnoreValue: flag(), IgnoreLease: flag(),
 		}
 		if !put.IgnoreValue {

@@ -38,7 +38,7 @@ func (j *KeyValue) Decode() (kv.KeyValue, error) {
 		CreateRevision: j.CreateRevision,
 		ModRevision:    j.ModRevision,
 		Version:        j.Version,
-		Lease:          j.Lease,
+		Lease:          kv.LeaseID(j.Lease),
 	}, nil
 }
 
@@ -57,7 +57,7 @@ func AppendKeyValue(dst []byte, pair *kv.KeyValue, keysOnly bool) []byte {
 	dst = strconv.AppendInt(dst, pair.Version, 10)
 	if pair.Lease != 0 {
 		dst = append(dst, `,"lease":`...)
-		dst = strconv.AppendInt(dst, pair.Lease, 10)
+		dst = strconv.AppendInt(dst, int64(pair.Lease), 10)
 	}
 	return append(dst, '}')
 }

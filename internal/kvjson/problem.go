@@ -71,7 +71,6 @@ var kinds = []Kind{
 	{Code: "key_not_found", Status: 404, Err: kv.ErrKeyNotFound},
 	{Code: "compacted", Status: 410, Err: kv.ErrCompacted},
 	{Code: "future_revision", Status: 400, Err: kv.ErrFutureRevision},
-	{Code: "cross_shard", Status: 422, Err: kv.ErrCrossShard},
 	{Code: "no_leader", Status: 503, Err: kv.ErrNoLeader, RetryAfterSeconds: 1},
 	{Code: "timeout", Status: 504, Err: kv.ErrTimeout},
 	{Code: "too_many_requests", Status: 429, Err: kv.ErrTooManyRequests, RetryAfterSeconds: 1},

@@ -84,7 +84,7 @@ func newOp(op kv.Op) Op {
 	}
 	if req := op.Put; req != nil {
 		j.Put = &Put{
-			Lease: req.Lease, Prev: req.PrevKV,
+			Lease: int64(req.Lease), Prev: req.PrevKV,
 			IgnoreValue: req.IgnoreValue, IgnoreLease: req.IgnoreLease,
 		}
 		j.Put.Key, j.Put.KeyBase64 = encode(req.Key)
@@ -190,7 +190,7 @@ func (j *Put) decode() (*kv.PutRequest, error) {
 		return nil, kv.Invalid("value is missing")
 	}
 	return &kv.PutRequest{
-		Key: key, Value: value, Lease: j.Lease, PrevKV: j.Prev,
+		Key: key, Value: value, Lease: kv.LeaseID(j.Lease), PrevKV: j.Prev,
 		IgnoreValue: j.IgnoreValue, IgnoreLease: j.IgnoreLease,
 	}, nil
 }

@@ -114,7 +114,7 @@ func compareVersion(c *kv.Compare, v *version, current kv.Revision) verdict {
 	case kv.CompareVersion:
 		return relate(c.Relation, cmp.Compare(v.Count, c.Number))
 	case kv.CompareLease:
-		return relate(c.Relation, cmp.Compare(v.Lease, c.Number))
+		return relate(c.Relation, cmp.Compare(int64(v.Lease), c.Number))
 	}
 	return relate(c.Relation, bytes.Compare(v.Value, c.Value))
 }

@@ -121,7 +121,7 @@ func (t *modelTxn) compare(c kv.Compare) bool {
 			kv.CompareCreate:  cmp.Compare(int64(v.CreateRevision), c.Number),
 			kv.CompareMod:     cmp.Compare(int64(v.ModRevision), c.Number),
 			kv.CompareValue:   bytes.Compare(v.Value, c.Value),
-			kv.CompareLease:   cmp.Compare(v.Lease, c.Number),
+			kv.CompareLease:   cmp.Compare(int64(v.Lease), c.Number),
 		}[c.Target]
 		ok := map[kv.Relation]bool{
 			kv.Equal: sign == 0, kv.NotEqual: sign != 0, kv.Less: sign < 0, kv.Greater: sign > 0,
@@ -297,7 +297,7 @@ func (g *generator) op(depth int) kv.Op {
 			put.Value = bytes.Repeat([]byte{'u' + byte(g.IntN(4))}, g.IntN(4))
 		}
 		if put.IgnoreLease = g.oneIn(5); !put.IgnoreLease {
-			put.Lease = g.Int64N(3)
+			put.Lease = kv.LeaseID(g.Int64N(3))
 		}
 		return kv.Op{Put: put}
 	case n < 6:

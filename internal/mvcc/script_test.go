@@ -96,7 +96,7 @@ func parseOp(t *testing.T, f []string) kv.Op {
 			name, value, _ := strings.Cut(option, "=")
 			switch name {
 			case "lease":
-				put.Lease = parseNumber(t, value)
+				put.Lease = kv.LeaseID(parseNumber(t, value))
 			case "prev":
 				put.PrevKV = true
 			case "keep-value":

@@ -18,7 +18,7 @@ type Write struct {
 	Create  kv.Revision
 	Version int64
 	// Lease is the lease that the key hangs on, 0 for none.
-	Lease int64
+	Lease kv.LeaseID
 	// Tombstone deletes the key; nothing but Key is set then.
 	Tombstone bool
 }

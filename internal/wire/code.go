@@ -27,7 +27,7 @@ const (
 	CodeKeyNotFound
 	CodeCompacted
 	CodeFutureRevision
-	CodeCrossShard
+	_ // was a transaction over several shards, refused by an early version
 	CodeNoLeader
 	CodeTimeout
 	CodeUncertain
@@ -35,24 +35,38 @@ const (
 	CodeStopped
 	CodeNotReady
 	CodeCorrupt
+	// CodeAborted: the transaction over several shards that is asked for was
+	// given up. Nothing happened, nothing will.
+	CodeAborted
+	// CodeConflict: another transaction holds what a prepare wants to lock.
+	CodeConflict
+	// CodeLeaseInactive: a put names a lease that the shard was not told of;
+	// have it attached first. Nothing happened.
+	CodeLeaseInactive
+	CodeLeaseNotFound
+	CodeLeaseExists
+	CodeLeaseTTLTooLarge
 )
 
 var sentinels = map[Code]error{
-	CodeInvalid:         kv.ErrInvalid,
-	CodeTooLarge:        kv.ErrTooLarge,
-	CodeTooManyOps:      kv.ErrTooManyOps,
-	CodeDuplicateKey:    kv.ErrDuplicateKey,
-	CodeKeyNotFound:     kv.ErrKeyNotFound,
-	CodeCompacted:       kv.ErrCompacted,
-	CodeFutureRevision:  kv.ErrFutureRevision,
-	CodeCrossShard:      kv.ErrCrossShard,
-	CodeNoLeader:        kv.ErrNoLeader,
-	CodeTimeout:         kv.ErrTimeout,
-	CodeUncertain:       kv.ErrUncertain,
-	CodeTooManyRequests: kv.ErrTooManyRequests,
-	CodeStopped:         kv.ErrStopped,
-	CodeNotReady:        kv.ErrNotReady,
-	CodeCorrupt:         kv.ErrCorrupt,
+	CodeInvalid:          kv.ErrInvalid,
+	CodeTooLarge:         kv.ErrTooLarge,
+	CodeTooManyOps:       kv.ErrTooManyOps,
+	CodeDuplicateKey:     kv.ErrDuplicateKey,
+	CodeKeyNotFound:      kv.ErrKeyNotFound,
+	CodeCompacted:        kv.ErrCompacted,
+	CodeFutureRevision:   kv.ErrFutureRevision,
+	CodeNoLeader:         kv.ErrNoLeader,
+	CodeTimeout:          kv.ErrTimeout,
+	CodeUncertain:        kv.ErrUncertain,
+	CodeTooManyRequests:  kv.ErrTooManyRequests,
+	CodeStopped:          kv.ErrStopped,
+	CodeNotReady:         kv.ErrNotReady,
+	CodeCorrupt:          kv.ErrCorrupt,
+	CodeConflict:         kv.ErrConflict,
+	CodeLeaseNotFound:    kv.ErrLeaseNotFound,
+	CodeLeaseExists:      kv.ErrLeaseExists,
+	CodeLeaseTTLTooLarge: kv.ErrLeaseTTLTooLarge,
 }
 
 // remoteError is an error that another node reported: its text, and the
@@ -71,8 +85,8 @@ func CodeOf(err error) Code {
 	if err == nil {
 		return CodeOK
 	}
-	for code := CodeInvalid; code <= CodeCorrupt; code++ {
-		if errors.Is(err, sentinels[code]) {
+	for code := CodeInvalid; code <= CodeLeaseTTLTooLarge; code++ {
+		if sentinel, ok := sentinels[code]; ok && errors.Is(err, sentinel) {
 			return code
 		}
 	}

@@ -48,7 +48,7 @@ type Raft struct {
 }
 
 // Request asks the leader of a shard, or with Serializable reads any replica,
-// for something. Exactly one of Txn, Range, Oracle and Map is set.
+// for something. Exactly one of the fields after Shard is set.
 type Request struct {
 	// ID is the sender's, and comes back in the Response. Its top 8 bits
 	// name the sender's worker.
@@ -59,7 +59,16 @@ type Request struct {
 	// Oracle asks the system shard for revisions.
 	Oracle *OracleRequest
 	// Map asks for the shard map.
-	Map *MapRequest
+	Map     *MapRequest
+	Gather  *Gather
+	Prepare *Prepare
+	Decide  *Decide
+	Resolve *Resolve
+	Settle  *Settle
+	Feed    *Feed
+	Close   *Close
+	Lease   *Lease
+	Compact *Compact
 }
 
 // RangeAt is a range read at a revision that the sender took from the oracle
@@ -84,11 +93,18 @@ type Response struct {
 	// Text details an error.
 	Text string
 	// Leader is, with CodeNotLeader, who leads as far as the sender knows.
-	Leader kv.NodeID
-	Txn    *kv.TxnResponse
-	Range  *kv.RangeResponse
-	Oracle *OracleResponse
-	Map    *MapResponse
+	Leader    kv.NodeID
+	Txn       *kv.TxnResponse
+	Range     *kv.RangeResponse
+	Oracle    *OracleResponse
+	Map       *MapResponse
+	Gathered  *Gathered
+	Prepared  *Prepared
+	Outcome   *Outcome
+	Fed       *Fed
+	Closed    *Closed
+	Lease     *LeaseResponse
+	Compacted *Compacted
 }
 
 // OracleResponse hands out the revisions Base, Base+1, … Base+Count-1, and

@@ -313,7 +313,7 @@ func (r *reader) keyValue(out *kv.KeyValue) {
 		case kvVersion:
 			out.Version = int64(r.uint())
 		case kvLease:
-			out.Lease = int64(r.uint())
+			out.Lease = kv.LeaseID(r.uint())
 		default:
 			r.skip(tag)
 		}

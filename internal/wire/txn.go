@@ -231,7 +231,7 @@ func (r *reader) put() *kv.PutRequest {
 		case putValue:
 			out.Value = r.bytes()
 		case putLease:
-			out.Lease = int64(r.uint())
+			out.Lease = kv.LeaseID(r.uint())
 		case putPrevKV:
 			out.PrevKV = r.bool()
 		case putIgnoreValue:

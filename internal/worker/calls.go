@@ -100,7 +100,7 @@ func (w *Worker) routeTxn(now wire.Instant, c *call) {
 func crossShard(a, b *placement.Shard, first, span kv.Range) error {
 	return fmt.Errorf("%w: %v lies in shard %v, %v reaches into shard %v; "+
 		"all keys of a transaction must lie in one shard",
-		kv.ErrCrossShard, first, a.ID, span, b.ID)
+		kv.ErrInvalid, first, a.ID, span, b.ID)
 }
 
 // routeRange sends a range to its shards. Over several shards all read at one

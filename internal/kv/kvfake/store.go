@@ -18,7 +18,6 @@ import (
 // Store is the fake. Use New.
 type Store struct {
 	limits kv.Limits
-	splits [][]byte
 
 	mu sync.Mutex
 	// revision is the last that a write took.
@@ -34,12 +33,6 @@ type Option func(*Store)
 // WithLimits replaces kv.DefaultLimits.
 func WithLimits(l kv.Limits) Option {
 	return func(s *Store) { s.limits = l }
-}
-
-// WithSplits makes the store refuse transactions that touch keys on both
-// sides of one of the split keys, as a store of many shards may do.
-func WithSplits(keys ...[]byte) Option {
-	return func(s *Store) { s.splits = keys }
 }
 
 // New is an empty store at kv.FirstRevision.
@@ -78,9 +71,6 @@ func (s *Store) Txn(ctx context.Context, req kv.TxnRequest) (kv.TxnResponse, err
 	if err := s.limits.CheckTxn(&req); err != nil {
 		return kv.TxnResponse{}, err
 	}
-	if err := s.checkShard(&req); err != nil {
-		return kv.TxnResponse{}, err
-	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if err := expired(ctx); err != nil {
@@ -113,21 +103,19 @@ func (s *Store) Status(context.Context) (kv.Status, error) {
 	}, nil
 }
 
-// Compact forgets what only reads below revision could see. It returns
-// kv.ErrCompacted if that much is forgotten already, and
-// kv.ErrFutureRevision above the current revision.
-func (s *Store) Compact(_ context.Context, revision kv.Revision) error {
+// Compact implements kv.Store.
+func (s *Store) Compact(_ context.Context, revision kv.Revision) (kv.Revision, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	switch {
 	case revision <= s.compacted:
-		return fmt.Errorf("%w: at %d already", kv.ErrCompacted, s.compacted)
+		return 0, fmt.Errorf("%w: at %d already", kv.ErrCompacted, s.compacted)
 	case revision > s.revision:
-		return fmt.Errorf("%w: the current one is %d", kv.ErrFutureRevision, s.revision)
+		return 0, fmt.Errorf("%w: the current one is %d", kv.ErrFutureRevision, s.revision)
 	}
 	s.compacted = revision
 	s.history.compact(revision)
-	return nil
+	return s.revision, nil
 }
 
 func (s *Store) checkRevision(asked kv.Revision) error {

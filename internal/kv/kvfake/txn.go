@@ -67,7 +67,7 @@ func holdsOf(c *kv.Compare, of *kv.KeyValue) bool {
 	case kv.CompareValue:
 		order = bytes.Compare(of.Value, c.Value)
 	case kv.CompareLease:
-		order = cmp.Compare(of.Lease, c.Number)
+		order = cmp.Compare(int64(of.Lease), c.Number)
 	}
 	switch c.Relation {
 	case kv.Greater:

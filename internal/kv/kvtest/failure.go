@@ -9,7 +9,7 @@ import (
 
 var sentinels = []error{
 	kv.ErrInvalid, kv.ErrTooLarge, kv.ErrTooManyOps, kv.ErrDuplicateKey, kv.ErrKeyNotFound,
-	kv.ErrCompacted, kv.ErrFutureRevision, kv.ErrCrossShard, kv.ErrNoLeader, kv.ErrTimeout,
+	kv.ErrCompacted, kv.ErrFutureRevision, kv.ErrNoLeader, kv.ErrTimeout,
 	kv.ErrUncertain, kv.ErrTooManyRequests, kv.ErrStopped, kv.ErrNotReady, kv.ErrCorrupt,
 }
 

@@ -34,13 +34,6 @@ const Prefix = "kvtest/"
 // caseTimeout bounds every request of a case.
 const caseTimeout = 30 * time.Second
 
-// Compacter is a store that can be told to forget. Cases that need one are
-// skipped on other stores.
-type Compacter interface {
-	// Compact returns once every read below revision is refused.
-	Compact(ctx context.Context, revision kv.Revision) error
-}
-
 //go:embed testdata/*.txt
 var stories embed.FS
 

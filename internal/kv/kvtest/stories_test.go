@@ -24,11 +24,3 @@ func TestFake(t *testing.T) {
 	shared := kvfake.New()
 	Run(t, func(*testing.T) kv.Store { return shared })
 }
-
-// TestFakeOfManyShards shows that the suite asks no more of shards than it
-// says.
-func TestFakeOfManyShards(t *testing.T) {
-	Run(t, func(*testing.T) kv.Store {
-		return kvfake.New(kvfake.WithSplits([]byte("a"), []byte("kvtest"), []byte("kvtest0")))
-	})
-}

@@ -1,9 +1,7 @@
 package kvtest
 
 import (
-	"errors"
 	"fmt"
-	"slices"
 	"strconv"
 	"strings"
 	"testing"
@@ -78,9 +76,6 @@ func (s *story) get(d *datadriven.TestData) string {
 
 func (s *story) txn(req kv.TxnRequest) string {
 	resp, err := s.store.Txn(s.ctx, req)
-	if errors.Is(err, kv.ErrCrossShard) && unbounded(&req) {
-		s.Skip("the store has several shards")
-	}
 	if err != nil {
 		return failure(err)
 	}
@@ -95,17 +90,13 @@ func (s *story) txn(req kv.TxnRequest) string {
 }
 
 func (s *story) compact(d *datadriven.TestData) string {
-	store, ok := s.store.(Compacter)
-	if !ok {
-		s.Skip("the store cannot be compacted")
-	}
 	var text string
 	d.ScanArgs(s.T, "rev", &text)
 	rev, err := parseRevision(text, s.start)
 	if err != nil {
 		d.Fatalf(s.T, "%v", err)
 	}
-	if err := store.Compact(s.ctx, rev); err != nil {
+	if _, err := s.store.Compact(s.ctx, rev); err != nil {
 		return failure(err)
 	}
 	return "ok\n"
@@ -172,21 +163,6 @@ func (s *story) describeKV(kv *kv.KeyValue, keysOnly bool) string {
 }
 
 func (s *story) relative(r kv.Revision) string { return fmt.Sprintf("+%d", r-s.start) }
-
-// unbounded tells whether req reaches to the last key there is.
-func unbounded(req *kv.TxnRequest) bool {
-	for _, c := range req.Compares {
-		if c.Keys().End == nil {
-			return true
-		}
-	}
-	for _, op := range slices.Concat(req.Success, req.Failure) {
-		if (op.Range != nil && op.Range.End == nil) || (op.Delete != nil && op.Delete.End == nil) {
-			return true
-		}
-	}
-	return false
-}
 
 func branchName(succeeded bool) string {
 	if succeeded {
