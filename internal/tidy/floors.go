@@ -27,15 +27,18 @@ var floors = map[string]int{
 	"internal/replica":    3, // one shard's copy
 	"internal/oracle":     3, // revisions
 	"internal/member":     3, // what a node's directory makes of it
-	"internal/worker":     4, // the replicas of one thread
-	"internal/node":       5, // one process
-	"internal/httpapi":    6, // HTTP over kv.Store
-	"internal/httpclient": 5, // kv.Store over HTTP
-	"internal/bench":      6, // load over HTTP
-	"internal/cli":        7, // commands and wiring
-	"internal/nodetest":   8, // clusters of real processes, killed under load
-	"sim":                 8, // whole clusters in virtual time
-	".":                   8, // main
+	"internal/lease":      3, // who has how much time left
+	"internal/txn":        4, // coordinator of transactions over shards
+	"internal/watch":      4, // merger and hub of watches
+	"internal/worker":     5, // the replicas of one thread
+	"internal/node":       6, // one process
+	"internal/httpapi":    7, // HTTP over kv.Store
+	"internal/httpclient": 6, // kv.Store over HTTP
+	"internal/bench":      7, // load over HTTP
+	"internal/cli":        8, // commands and wiring
+	"internal/nodetest":   9, // clusters of real processes, killed under load
+	"sim":                 9, // whole clusters in virtual time
+	".":                   9, // main
 }
 
 // importsGoDown: a package imports only rooms on strictly lower floors, and of

@@ -12,7 +12,7 @@ import (
 var core = []string{
 	"internal/kv", "internal/wire", "internal/keyspace", "internal/mvcc",
 	"internal/placement", "internal/replica", "internal/oracle", "internal/member",
-	"internal/worker",
+	"internal/lease", "internal/txn", "internal/watch", "internal/worker",
 }
 
 // worldly are the packages that reach outside the process.
