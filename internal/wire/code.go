@@ -111,13 +111,14 @@ func (r *Response) Err() error {
 
 // Oversize is what to answer in place of r, which is too large to be sent, so
 // that the asker need not wait for its time to run out. It is nil if r is an
-// error already. A transaction may have written something.
+// error already. A transaction may have written something, and one over several
+// shards may be decided.
 func (r *Response) Oversize(bytesMax int) *Response {
 	if r.Code != CodeOK {
 		return nil
 	}
 	code := CodeTooLarge
-	if r.Txn != nil {
+	if r.Txn != nil || r.Outcome != nil {
 		code = CodeUncertain
 	}
 	return &Response{

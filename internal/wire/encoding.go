@@ -18,6 +18,7 @@ var ErrMalformed = errors.New("malformed message")
 //	struct  fields, end mark
 //	list    varint count, then as many structs
 //
+// A list of numbers is a bytes field that holds them as varints.
 // A field is left out when its value is zero, nil or an empty list. An empty
 // byte slice that is not nil is written: nil and empty mean different things
 // (a range's end, say). docs/wire-format.md lists all numbers; a number is

@@ -113,6 +113,12 @@ func (g *generator) scalar(v reflect.Value) {
 	case Role:
 		v.SetUint(1 + g.Uint64N(uint64(RoleReplacement)))
 		return
+	case OutcomeState:
+		v.SetUint(1 + g.Uint64N(uint64(OutcomeCommitted)))
+		return
+	case LeaseOp:
+		v.SetUint(1 + g.Uint64N(uint64(LeaseKeys)))
+		return
 	case kv.Relation:
 		v.SetUint(1 + g.Uint64N(uint64(kv.NotEqual)))
 		return

@@ -7,12 +7,21 @@ import (
 )
 
 const (
-	requestID     = 1<<2 | kindUint
-	requestShard  = 2<<2 | kindUint
-	requestTxn    = 3<<2 | kindStruct
-	requestRange  = 4<<2 | kindStruct
-	requestOracle = 5<<2 | kindStruct
-	requestMap    = 6<<2 | kindStruct
+	requestID      = 1<<2 | kindUint
+	requestShard   = 2<<2 | kindUint
+	requestTxn     = 3<<2 | kindStruct
+	requestRange   = 4<<2 | kindStruct
+	requestOracle  = 5<<2 | kindStruct
+	requestMap     = 6<<2 | kindStruct
+	requestGather  = 7<<2 | kindStruct
+	requestPrepare = 8<<2 | kindStruct
+	requestDecide  = 9<<2 | kindStruct
+	requestResolve = 10<<2 | kindStruct
+	requestSettle  = 11<<2 | kindStruct
+	requestFeed    = 12<<2 | kindStruct
+	requestClose   = 13<<2 | kindStruct
+	requestLease   = 14<<2 | kindStruct
+	requestCompact = 15<<2 | kindStruct
 
 	rangeAtRequest = 1<<2 | kindStruct
 	rangeAtAt      = 2<<2 | kindUint
@@ -23,18 +32,34 @@ const (
 func appendRequest(buf []byte, q *Request) []byte {
 	buf = appendUint(buf, requestID, q.ID)
 	buf = appendUint(buf, requestShard, uint64(q.Shard))
-	if q.Txn != nil {
+	switch {
+	case q.Txn != nil:
 		buf = appendTxn(append(buf, requestTxn), q.Txn)
-	}
-	if q.Range != nil {
+	case q.Range != nil:
 		buf = appendRangeAt(append(buf, requestRange), q.Range)
-	}
-	if q.Oracle != nil {
+	case q.Oracle != nil:
 		buf = appendUint(append(buf, requestOracle), oracleRequestCount, uint64(q.Oracle.Count))
 		buf = appendEnd(buf)
-	}
-	if q.Map != nil {
+	case q.Map != nil:
 		buf = appendEnd(append(buf, requestMap))
+	case q.Gather != nil:
+		buf = appendGather(append(buf, requestGather), q.Gather)
+	case q.Prepare != nil:
+		buf = appendPrepare(append(buf, requestPrepare), q.Prepare)
+	case q.Decide != nil:
+		buf = appendDecide(append(buf, requestDecide), q.Decide)
+	case q.Resolve != nil:
+		buf = appendResolve(append(buf, requestResolve), q.Resolve)
+	case q.Settle != nil:
+		buf = appendSettle(append(buf, requestSettle), q.Settle)
+	case q.Feed != nil:
+		buf = appendFeed(append(buf, requestFeed), q.Feed)
+	case q.Close != nil:
+		buf = appendClose(append(buf, requestClose), q.Close)
+	case q.Lease != nil:
+		buf = appendLease(append(buf, requestLease), q.Lease)
+	case q.Compact != nil:
+		buf = appendCompact(append(buf, requestCompact), q.Compact)
 	}
 	return appendEnd(buf)
 }
@@ -57,10 +82,41 @@ func (r *reader) request(out *Request) {
 		case requestMap:
 			out.Map = r.mapRequest()
 		default:
-			r.skip(tag)
+			r.requestBetweenNodes(tag, out)
 		}
 	}
-	r.require(atMostOne(out.Txn != nil, out.Range != nil, out.Oracle != nil, out.Map != nil))
+	r.require(atMostOne(out.Txn != nil, out.Range != nil, out.Oracle != nil, out.Map != nil,
+		out.Gather != nil, out.Prepare != nil, out.Decide != nil, out.Resolve != nil,
+		out.Settle != nil, out.Feed != nil, out.Close != nil, out.Lease != nil,
+		out.Compact != nil))
+}
+
+// requestBetweenNodes reads the field of a Request that tag begins, if it is
+// one of exchange.go.
+func (r *reader) requestBetweenNodes(tag byte, out *Request) {
+	switch tag {
+	case requestGather:
+		out.Gather = new(Gather)
+		r.gather(out.Gather)
+	case requestPrepare:
+		out.Prepare = r.prepare()
+	case requestDecide:
+		out.Decide = r.decide()
+	case requestResolve:
+		out.Resolve = r.resolve()
+	case requestSettle:
+		out.Settle = r.settle()
+	case requestFeed:
+		out.Feed = r.feed()
+	case requestClose:
+		out.Close = r.close()
+	case requestLease:
+		out.Lease = r.lease()
+	case requestCompact:
+		out.Compact = r.compact()
+	default:
+		r.skip(tag)
+	}
 }
 
 func appendRangeAt(buf []byte, q *RangeAt) []byte {

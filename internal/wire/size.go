@@ -35,6 +35,16 @@ func requestSize(q *Request) int {
 		return txnSize(q.Txn)
 	case q.Range != nil:
 		return len(q.Range.Start) + len(q.Range.End)
+	case q.Gather != nil:
+		return gatherSize(q.Gather)
+	case q.Prepare != nil:
+		return prepareSize(q.Prepare)
+	case q.Decide != nil:
+		return decideSize(q.Decide)
+	case q.Resolve != nil:
+		return len(q.Resolve.Effect)
+	case q.Feed != nil:
+		return len(q.Feed.Keys.Start) + len(q.Feed.Keys.End)
 	}
 	return 0
 }
@@ -77,6 +87,16 @@ func responseSize(p *Response) int {
 		size += keyValuesSize(p.Range.KVs)
 	case p.Map != nil:
 		size += len(p.Map.Data)
+	case p.Gathered != nil:
+		size += gatheredSize(p.Gathered)
+	case p.Prepared != nil:
+		size += gatheredSize(&p.Prepared.Gathered) + numbersSize(p.Prepared.Missing)
+	case p.Outcome != nil && p.Outcome.Part != nil:
+		size += partSize(p.Outcome.Part)
+	case p.Fed != nil:
+		size += fedSize(p.Fed)
+	case p.Lease != nil:
+		size += leaseResponseSize(p.Lease)
 	}
 	return size
 }
