@@ -14,13 +14,13 @@ import (
 	"github.com/miruvor/miruvor/internal/kv/kvtest"
 )
 
-// remote is a client and, beside the API, the fake's way to compact.
+// remote is a client that compacts on the other side.
 type remote struct {
 	*httpclient.Client
 	fake *kvfake.Store
 }
 
-func (r remote) Compact(ctx context.Context, revision kv.Revision) error {
+func (r remote) Compact(ctx context.Context, revision kv.Revision) (kv.Revision, error) {
 	return r.fake.Compact(ctx, revision)
 }
 

@@ -64,7 +64,7 @@ type story struct {
 }
 
 func newStory(t *testing.T, doc *description) *story {
-	fake := kvfake.New(kvfake.WithSplits([]byte("zz")))
+	fake := kvfake.New()
 	store := &faultyStore{Store: fake}
 	server := httptest.NewServer(httpapi.New(store, httpapi.Options{Pprof: true}))
 	t.Cleanup(server.Close)
