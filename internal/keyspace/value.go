@@ -82,13 +82,22 @@ type Applied struct {
 	Term  uint64
 	// Revision is the highest that the shard has written.
 	Revision kv.Revision
+	// Ordered is the highest that one of the shard's own transactions has
+	// written; those come in order. A transaction over several shards may
+	// come later than higher ones. Ordered <= Revision; 0 stands for Revision.
+	Ordered kv.Revision
 }
 
-// AppendApplied appends the encoding of a: three uvarints.
+// AppendApplied appends the encoding of a: three uvarints, and a fourth that
+// is Revision less Ordered, unless it is 0.
 func AppendApplied(buf []byte, a Applied) []byte {
 	buf = binary.AppendUvarint(buf, a.Index)
 	buf = binary.AppendUvarint(buf, a.Term)
-	return binary.AppendUvarint(buf, uint64(a.Revision))
+	buf = binary.AppendUvarint(buf, uint64(a.Revision))
+	if a.Ordered == 0 || a.Revision == a.Ordered {
+		return buf
+	}
+	return binary.AppendUvarint(buf, uint64(a.Revision-a.Ordered))
 }
 
 // ParseApplied undoes AppendApplied.
@@ -98,6 +107,10 @@ func ParseApplied(b []byte) (Applied, error) {
 		Index:    in.number(0, math.MaxUint64),
 		Term:     in.number(0, math.MaxUint64),
 		Revision: kv.Revision(in.number(0, uint64(kv.RevisionMax))),
+	}
+	a.Ordered = a.Revision
+	if !in.bad && len(in.rest) > 0 {
+		a.Ordered -= kv.Revision(in.number(1, max(uint64(a.Revision), 1)-1))
 	}
 	if in.bad || len(in.rest) != 0 {
 		return Applied{}, corrupt("a bad applied state", b)

@@ -12,14 +12,19 @@ import (
 // its entry in the shard's history. Writes with impossible revisions are
 // refused with kv.ErrCorrupt, and the batch must then not be committed.
 func Apply(b engine.Batch, shard kv.ShardID, rev kv.Revision, writes []Write) error {
+	return ApplyPart(b, shard, rev, Part{Writes: writes})
+}
+
+// ApplyPart is Apply for a transaction that writes in several shards.
+func ApplyPart(b engine.Batch, shard kv.ShardID, rev kv.Revision, part Part) error {
 	if rev < kv.FirstRevision || rev > kv.RevisionMax {
 		return fmt.Errorf("%w: shard %v applies the impossible revision %d",
 			kv.ErrCorrupt, shard, int64(rev))
 	}
 	s := getScratch()
 	defer s.release()
-	for i := range writes {
-		w := &writes[i]
+	for i := range part.Writes {
+		w := &part.Writes[i]
 		if w.Create > rev {
 			return fmt.Errorf("%w: shard %v applies %q at %v, created later, at %v",
 				kv.ErrCorrupt, shard, w.Key, rev, w.Create)
@@ -29,7 +34,7 @@ func Apply(b engine.Batch, shard kv.ShardID, rev kv.Revision, writes []Write) er
 		if err := b.Set(s.key, s.value); err != nil {
 			return err
 		}
-		s.key = keyspace.HistoryKey(s.key[:0], shard, rev, uint32(i))
+		s.key = keyspace.HistoryKey(s.key[:0], shard, rev, part.sub(i))
 		if err := b.Set(s.key, w.Key); err != nil {
 			return err
 		}

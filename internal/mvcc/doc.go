@@ -27,7 +27,8 @@
 //  2. The versions of a key alternate between lives: puts that share one
 //     Create, equal to the revision of the first, with Version 1, 2, 3 and so
 //     on, then at most one tombstone.
-//  3. Every version has one entry in the history of its shard, and the
-//     entries of one revision are numbered from 0. Check verifies 2 and 3.
+//  3. Every version has one entry in the history of its shard. The entries of
+//     one revision, in all shards, are numbered from 0. Check verifies 2 and,
+//     within a shard, 3.
 //  4. No provisional revision reaches the log or the engine.
 package mvcc
