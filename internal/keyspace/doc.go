@@ -14,14 +14,18 @@
 //	02 0:BE32 'o'                           the oracle's high-water mark
 //	02 0:BE32 'r' node:BE64                 the node registry
 //	02 0:BE32 'm' shard:BE32                the shard map
+//	02 0:BE32 'l' lease:BE64                LeaseRecord: a lease
+//	02 shard:BE32 'l' lease:BE64            LeaseMark: what a data shard knows of a lease
 //	03 esc(key)                             locks of prepared transactions
 //	04 esc(key) ^revision:BE64              Version: one version of a user key
 //	05 shard:BE32 revision:BE64 sub:BE32    the user key that was written
+//	06 shard:BE32 lease:BE64 esc(key)       nothing: the key hangs on the lease
 //
 // In space 04 the versions of a key lie together, the newest first, because
 // the revision is complemented. In space 05 the writes of a shard lie in the
 // order in which they happened; sub is the place of a write inside its
-// transaction, from 0.
+// transaction, from 0. Space 06 lists the keys whose newest version names a
+// lease, by lease.
 //
 // Invariants:
 //

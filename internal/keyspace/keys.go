@@ -16,17 +16,19 @@ const (
 	SpaceLock
 	SpaceVersion
 	SpaceHistory
+	SpaceLease
 	spaceEnd
 )
 
 // Kind tells apart the entries of a shard's metadata, and those of a node.
 type Kind byte
 
-// The kinds of a shard's metadata. The last three are the system shard's.
+// The kinds of a shard's metadata. The last three are the system shard's alone.
 const (
 	KindApplied    Kind = 'a'
 	KindDescriptor Kind = 'd'
 	KindCompacted  Kind = 'c'
+	KindLease      Kind = 'l'
 	KindOracle     Kind = 'o'
 	KindRegistry   Kind = 'r'
 	KindMap        Kind = 'm'

@@ -78,6 +78,9 @@ func encode(t *testing.T, what string, args []string) string {
 	case "spans":
 		return printSpans(Spans(kv.ShardID(number(0)), rangeOf(text(1), text(2))))
 	}
+	if lease := encodeLease(what, args, number, text); lease != nil {
+		return hexed(lease)
+	}
 	t.Fatalf("unknown command %s", what)
 	return ""
 }
@@ -185,6 +188,10 @@ func TestSpansHoldWhatTheyShould(t *testing.T) {
 		key := HistoryKey(nil, shard, kv.RevisionMax, math.MaxUint32)
 		if got := inside(key); got != (shard == 3) {
 			t.Errorf("history of %v: in the spans %v", shard, got)
+		}
+		key = LeaseIndexKey(nil, shard, -1, []byte{0xff})
+		if got := inside(key); got != (shard == 3) {
+			t.Errorf("lease index of %v: in the spans %v", shard, got)
 		}
 	}
 }
