@@ -43,8 +43,10 @@ func describeRequest(r *wire.Request) string {
 		return describeTxn(r.Txn)
 	case r.Range != nil:
 		return fmt.Sprintf("%s at %v", describeRange(&r.Range.RangeRequest), r.Range.At)
+	case r.Map != nil:
+		return "the map"
 	}
-	return "the map"
+	return describeDemand(r)
 }
 
 func describeResponse(r *wire.Response) string {
@@ -55,10 +57,12 @@ func describeResponse(r *wire.Response) string {
 		return fmt.Sprintf("txn at %v", r.Txn.Revision)
 	case r.Range != nil:
 		return fmt.Sprintf("range at %v", r.Range.Revision)
+	case r.Map != nil:
+		return fmt.Sprintf("map of %d bytes", len(r.Map.Data))
 	case r.Leader != 0:
 		return fmt.Sprintf("leader %v", r.Leader)
 	}
-	return ""
+	return describeReply(r)
 }
 
 func describeTxn(t *kv.TxnRequest) string {

@@ -110,7 +110,28 @@ func TestSizeHintOfLongLists(t *testing.T) {
 	ops := slices.Repeat([]kv.Op{{Range: read}}, count)
 	pairs := &kv.RangeResponse{KVs: slices.Repeat([]kv.KeyValue{pair}, count)}
 	results := slices.Repeat([]kv.Result{{Put: &kv.PutResponse{Prev: &pair, Version: -1}}}, count)
+	range200 := read.Range
+	event := FedEvent{Event: kv.Event{KV: pair, Prev: &pair, Deleted: true}, Sub: 1<<32 - 1}
+	part := Part{Shard: 1<<32 - 1, Token: most, Effect: make([]byte, 200)}
 	for _, m := range []Message{
+		{Request: &Request{Gather: &Gather{Reads: slices.Repeat([]kv.RangeRequest{*read}, count)}}},
+		{Request: &Request{Prepare: &Prepare{
+			Locks:  slices.Repeat([]Lock{{Range: range200, Write: true}}, count),
+			Leases: slices.Repeat([]kv.LeaseID{-1}, count),
+		}}},
+		{Request: &Request{Decide: &Decide{Others: slices.Repeat([]Part{part}, count)}}},
+		{Response: &Response{Gathered: &Gathered{Parts: slices.Repeat([]GatheredPart{{
+			Code: 255, Text: "text", Range: kv.RangeResponse{Revision: -1, More: true, Count: -1},
+		}}, count)}}},
+		{Response: &Response{Prepared: &Prepared{
+			Missing: slices.Repeat([]kv.LeaseID{-1}, count),
+		}}},
+		{Response: &Response{Fed: &Fed{Events: slices.Repeat([]FedEvent{event}, count)}}},
+		{Response: &Response{Lease: &LeaseResponse{
+			Lease:  kv.Lease{Keys: slices.Repeat([][]byte{make([]byte, 200)}, count)},
+			IDs:    slices.Repeat([]kv.LeaseID{-1}, count),
+			Shards: slices.Repeat([]kv.ShardID{1<<32 - 1}, count),
+		}}},
 		{Raft: &Raft{Msg: app}},
 		{Request: &Request{Txn: &kv.TxnRequest{Success: ops}}},
 		{Response: &Response{Range: pairs}},
@@ -234,6 +255,31 @@ func TestMalformedMessages(t *testing.T) {
 			messageRaft, raftMsg, msgType, 3, msgEntries, 1, entryTerm, 1, entryData, 0,
 			tagEnd, tagEnd, tagEnd, tagEnd,
 		},
+		"state of no kind": {
+			messageResponse, responseOutcome, outcomeState, 3, tagEnd, tagEnd, tagEnd,
+		},
+		"lease operation of no kind": {
+			messageRequest, requestLease, leaseOp, byte(LeaseKeys) + 1, tagEnd, tagEnd, tagEnd,
+		},
+		"element below its least size": {
+			messageRequest, requestPrepare, prepareLocks, 1, tagEnd, tagEnd, tagEnd, tagEnd,
+		},
+		"no numbers": {
+			messageRequest, requestPrepare, prepareLeases, 0, tagEnd, tagEnd, tagEnd,
+		},
+		"half a number": {
+			messageRequest, requestPrepare, prepareLeases, 2, 1, 0x80, tagEnd, tagEnd, tagEnd,
+		},
+		"shard over 32 bits in a list": {
+			messageResponse, responseLease, leaseResponseShards, 5, 0xff, 0xff, 0xff, 0xff, 0x7f,
+			tagEnd, tagEnd, tagEnd,
+		},
+		"two answers": {
+			messageResponse, responseFed, tagEnd, responseClosed, tagEnd, tagEnd, tagEnd,
+		},
+		"two demands": {
+			messageRequest, requestGather, tagEnd, requestFeed, tagEnd, tagEnd, tagEnd,
+		},
 		"overlong varint":    append([]byte{messageRequest, requestID}, overlong...),
 		"unknown nests deep": append(deep, bytes.Repeat([]byte{tagEnd}, 42)...),
 	} {
@@ -270,6 +316,31 @@ func TestAllocationIsBounded(t *testing.T) {
 		},
 		"key-values": {
 			[]byte{messageResponse, responseRange, rangeResponseKVs}, []byte{kvMod, 1, tagEnd},
+		},
+		"locks": {
+			[]byte{messageRequest, requestPrepare, prepareLocks}, []byte{lockWrite, 1, tagEnd},
+		},
+		"gathered reads": {
+			[]byte{messageRequest, requestGather, gatherReads},
+			[]byte{gatherReadRange, tagEnd, tagEnd},
+		},
+		"gathered parts": {
+			[]byte{messageResponse, responseGathered, gatheredParts},
+			[]byte{gatheredPartRange, tagEnd, tagEnd},
+		},
+		"parts": {
+			[]byte{messageRequest, requestDecide, decideOthers}, []byte{partShard, 1, tagEnd},
+		},
+		"events": {
+			[]byte{messageResponse, responseFed, fedEvents},
+			[]byte{fedEventKV, tagEnd, fedEventPrev, tagEnd, tagEnd},
+		},
+		"keys of a lease": {
+			[]byte{messageResponse, responseLease, leaseResponseLease, leaseStateKeys},
+			[]byte{tagEnd},
+		},
+		"numbers": {
+			[]byte{messageRequest, requestPrepare, prepareLeases}, []byte{1},
 		},
 		"key-values of end marks": {
 			[]byte{messageResponse, responseRange, rangeResponseKVs}, []byte{tagEnd},

@@ -94,6 +94,51 @@ var samples = map[string]Message{
 		},
 	}}},
 	"refused": {Response: &Response{ID: 9, Code: CodeNotLeader, Leader: 3}},
+	"prepare": {Request: &Request{ID: 9, Shard: 2, Prepare: &Prepare{
+		Txn: TxnID{Node: 3, Seq: 4}, Primary: 1, Leases: []kv.LeaseID{7, -1},
+		Locks: []Lock{
+			{Range: kv.Range{Start: []byte("a"), End: []byte{}}},
+			{Range: kv.Range{Start: []byte("b")}, Write: true},
+		},
+		Gather: Gather{Reads: []kv.RangeRequest{{Range: kv.Range{Start: []byte("a")}}}},
+	}}},
+	"prepared": {Response: &Response{ID: 9, Prepared: &Prepared{
+		Token: 5, Missing: []kv.LeaseID{300},
+		Gathered: Gathered{Parts: []GatheredPart{{Code: CodeCompacted, Text: "t"}}},
+	}}},
+	"decide": {Request: &Request{ID: 9, Shard: 1, Decide: &Decide{
+		Txn: TxnID{Node: 3, Seq: 4}, Commit: true, Token: 5, Revision: 6, Effect: []byte("e"),
+		Others: []Part{{Shard: 2, Token: 7, Effect: []byte("f")}, {}},
+	}}},
+	"resolve": {Request: &Request{ID: 9, Shard: 2, Resolve: &Resolve{
+		Txn: TxnID{Node: 3, Seq: 4}, Token: 7, Commit: true, Revision: 6, Effect: []byte("f"),
+	}}},
+	"settle": {Request: &Request{ID: 9, Shard: 1, Settle: &Settle{
+		Txn: TxnID{Node: 3, Seq: 4}, Shard: 2,
+	}}},
+	"outcome": {Response: &Response{ID: 9, Outcome: &Outcome{
+		State: OutcomeCommitted, Revision: 6, Part: &Part{Shard: 2, Effect: []byte("f")},
+	}}},
+	"feed": {Request: &Request{ID: 9, Shard: 1, Feed: &Feed{
+		Feed: 1, After: 2, Want: 3, Keys: kv.Range{Start: []byte("a"), End: []byte("b")},
+		PrevKV: true, BytesMax: 4,
+	}}},
+	"fed": {Response: &Response{ID: 9, Fed: &Fed{UpTo: 3, Events: []FedEvent{
+		{Event: kv.Event{Deleted: true, Prev: new(kv.KeyValue)}, Sub: 1},
+	}}}},
+	"close":  {Request: &Request{ID: 9, Shard: 1, Close: &Close{Revision: 3}}},
+	"closed": {Response: &Response{ID: 9, Closed: &Closed{Revision: 3, Index: 4}}},
+	"lease": {Request: &Request{ID: 9, Lease: &Lease{
+		Op: LeaseAttach, ID: 1, TTL: 2, Shard: 3,
+	}}},
+	"leases": {Response: &Response{ID: 9, Lease: &LeaseResponse{
+		Lease: kv.Lease{
+			ID: 1, TTL: -1, Granted: 3, Revision: 4, Keys: [][]byte{nil, {}, []byte("k")},
+		},
+		IDs: []kv.LeaseID{1, 128}, Shards: []kv.ShardID{0, 1},
+	}}},
+	"compact":   {Request: &Request{ID: 9, Compact: &Compact{Revision: 3}}},
+	"compacted": {Response: &Response{ID: 9, Compacted: &Compacted{Floor: 3, Current: 4}}},
 	"greeting": {Greeting: &Greeting{
 		Node: Node{ID: 1, Incarnation: 2, Name: "n1", Peer: "p:1", Client: "c:2"},
 		Role: RoleFounder, Reply: true, Known: 7,

@@ -81,7 +81,7 @@ func appendResult(buf []byte, t *kv.Result) []byte {
 		buf = appendPutResponse(append(buf, resultPut), t.Put)
 	case t.Delete != nil:
 		buf = appendUint(append(buf, resultDelete), deleteResponseDeleted, uint64(t.Delete.Deleted))
-		buf = appendEnd(appendKeyValues(buf, deleteResponsePrev, t.Delete.Prev))
+		buf = appendEnd(appendElements(buf, deleteResponsePrev, t.Delete.Prev, appendKeyValue))
 	case t.Txn != nil:
 		buf = appendTxnResponse(append(buf, resultTxn), t.Txn)
 	}
@@ -148,7 +148,7 @@ func (r *reader) deleteResponse() *kv.DeleteResponse {
 
 func appendRangeResponse(buf []byte, p *kv.RangeResponse) []byte {
 	buf = appendUint(buf, rangeResponseRevision, uint64(p.Revision))
-	buf = appendKeyValues(buf, rangeResponseKVs, p.KVs)
+	buf = appendElements(buf, rangeResponseKVs, p.KVs, appendKeyValue)
 	buf = appendBool(buf, rangeResponseMore, p.More)
 	buf = appendUint(buf, rangeResponseCount, uint64(p.Count))
 	return appendEnd(buf)
@@ -171,23 +171,8 @@ func (r *reader) rangeResponse(out *kv.RangeResponse) {
 	}
 }
 
-func appendKeyValues(buf []byte, tag byte, kvs []kv.KeyValue) []byte {
-	if len(kvs) == 0 {
-		return buf
-	}
-	buf = appendCount(buf, tag, len(kvs))
-	for i := range kvs {
-		buf = appendKeyValue(buf, &kvs[i])
-	}
-	return buf
-}
-
 func (r *reader) keyValues() []kv.KeyValue {
-	out := make([]kv.KeyValue, r.count(keyValueSizeMin))
-	for i := range out {
-		r.keyValue(&out[i])
-	}
-	return out
+	return elements(r, keyValueSizeMin, (*reader).keyValue)
 }
 
 func appendKeyValue(buf []byte, p *kv.KeyValue) []byte {
