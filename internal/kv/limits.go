@@ -40,6 +40,18 @@ func (l Limits) CheckRange(req *RangeRequest) error {
 	return l.checkBounds(req.Range)
 }
 
+// CheckWatch refuses a watch that breaks a rule or a bound, with ErrInvalid.
+// A range that holds no key is refused too: nothing could ever happen in it.
+func (l Limits) CheckWatch(req *WatchRequest) error {
+	switch {
+	case req.From < 0:
+		return Invalid("from is %d, it must not be negative", int64(req.From))
+	case req.Empty():
+		return Invalid("range %v holds no key", req.Range)
+	}
+	return l.checkBounds(req.Range)
+}
+
 // CheckTxn refuses a transaction that breaks a rule or a bound, whatever the
 // state of the store: ErrInvalid, ErrTooLarge, ErrTooManyOps, ErrDuplicateKey,
 // and as in etcd ErrKeyNotFound for an operation without a request. Both

@@ -128,3 +128,20 @@ func TestCheckRange(t *testing.T) {
 		}
 	}
 }
+
+func TestCheckWatch(t *testing.T) {
+	if err := small.CheckWatch(&kv.WatchRequest{}); err != nil {
+		t.Errorf("a watch of everything: %v", err)
+	}
+	for field, req := range map[string]kv.WatchRequest{
+		"from":         {From: -1},
+		"range start":  {Range: kv.Range{Start: []byte("123456")}},
+		"key is empty": {Range: kv.PointRange(nil)},
+		"no key":       {Range: kv.Range{Start: []byte("b"), End: []byte("a")}},
+	} {
+		err := small.CheckWatch(&req)
+		if !errors.Is(err, kv.ErrInvalid) || !strings.Contains(err.Error(), field) {
+			t.Errorf("%s: %v", field, err)
+		}
+	}
+}

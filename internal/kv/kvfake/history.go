@@ -2,6 +2,7 @@ package kvfake
 
 import (
 	"bytes"
+	"cmp"
 	"slices"
 
 	"github.com/miruvor/miruvor/internal/kv"
@@ -13,6 +14,8 @@ type history struct {
 	keys []string
 	// versions holds those of a key, oldest first, at most one a revision.
 	versions map[string][]version
+	// changes are all versions in the order in which they were written.
+	changes []version
 }
 
 // version is what a key became at kv.ModRevision: a value, or nothing.
@@ -57,9 +60,19 @@ func (h *history) add(v version) {
 		h.keys = slices.Insert(h.keys, i, key)
 	}
 	h.versions[key] = append(h.versions[key], v)
+	h.changes = append(h.changes, v)
 }
 
-// compact drops what no read at revision or above can see.
+// since returns the changes at revision and above, in their order. The result
+// shares its slices with the history.
+func (h *history) since(revision kv.Revision) []version {
+	first, _ := slices.BinarySearchFunc(h.changes, revision,
+		func(v version, revision kv.Revision) int { return cmp.Compare(v.ModRevision, revision) })
+	return h.changes[first:]
+}
+
+// compact drops what no read at revision or above can see, and the changes
+// below revision.
 func (h *history) compact(revision kv.Revision) {
 	for key, versions := range h.versions {
 		// Of the versions at or below revision only the last can be seen,
@@ -76,6 +89,7 @@ func (h *history) compact(revision kv.Revision) {
 		}
 		h.versions[key] = versions[first:]
 	}
+	h.changes = slices.Clone(h.since(revision))
 	h.keys = slices.DeleteFunc(h.keys, func(key string) bool {
 		empty := len(h.versions[key]) == 0
 		if empty {

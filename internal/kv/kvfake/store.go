@@ -4,13 +4,15 @@
 // It is the data model of etcd in the fewest words: one mutex, every version
 // of every key kept, nothing clever, so that reading it settles what the
 // right answer is. kvtest holds it and the real store to the same suite.
-// It has one revision counter and no leases; a lease id is kept as given.
+// Nothing in it is bounded but requests. A lease that is due goes before the
+// next call looks at anything, and by itself soon after it is due.
 package kvfake
 
 import (
 	"context"
 	"fmt"
 	"sync"
+	"time"
 
 	"github.com/miruvor/miruvor/internal/kv"
 )
@@ -18,6 +20,7 @@ import (
 // Store is the fake. Use New.
 type Store struct {
 	limits kv.Limits
+	now    func() time.Time
 
 	mu sync.Mutex
 	// revision is the last that a write took.
@@ -25,6 +28,10 @@ type Store struct {
 	// compacted is the oldest revision that can still be read, 0 if all can.
 	compacted kv.Revision
 	history   history
+	leases    map[kv.LeaseID]*lease
+	// timer runs Expire when the next lease is due; nil before the first.
+	timer   *time.Timer
+	streams map[*stream]bool
 }
 
 // Option changes what New makes.
@@ -35,12 +42,20 @@ func WithLimits(l kv.Limits) Option {
 	return func(s *Store) { s.limits = l }
 }
 
+// WithClock replaces time.Now as the clock that leases go by.
+func WithClock(now func() time.Time) Option {
+	return func(s *Store) { s.now = now }
+}
+
 // New is an empty store at kv.FirstRevision.
 func New(opts ...Option) *Store {
 	s := &Store{
 		limits:   kv.DefaultLimits,
+		now:      time.Now,
 		revision: kv.FirstRevision,
 		history:  history{versions: map[string][]version{}},
+		leases:   map[kv.LeaseID]*lease{},
+		streams:  map[*stream]bool{},
 	}
 	for _, opt := range opts {
 		opt(s)
@@ -55,11 +70,10 @@ func (s *Store) Range(ctx context.Context, req kv.RangeRequest) (kv.RangeRespons
 	if err := s.limits.CheckRange(&req); err != nil {
 		return kv.RangeResponse{}, err
 	}
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if err := expired(ctx); err != nil {
+	if err := s.enter(ctx); err != nil {
 		return kv.RangeResponse{}, err
 	}
+	defer s.leave()
 	if err := s.checkRevision(req.Revision); err != nil {
 		return kv.RangeResponse{}, err
 	}
@@ -71,20 +85,36 @@ func (s *Store) Txn(ctx context.Context, req kv.TxnRequest) (kv.TxnResponse, err
 	if err := s.limits.CheckTxn(&req); err != nil {
 		return kv.TxnResponse{}, err
 	}
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if err := expired(ctx); err != nil {
+	if err := s.enter(ctx); err != nil {
 		return kv.TxnResponse{}, err
 	}
+	defer s.leave()
 	plan := s.decide(&req)
 	if err := s.checkPlan(plan); err != nil {
 		return kv.TxnResponse{}, err
 	}
 	run := execution{store: s, revision: s.revision}
 	resp := run.txn(plan)
-	s.revision = run.revision
+	run.commit()
 	resp.Revision = s.revision
 	return resp, nil
+}
+
+// Compact implements kv.Store.
+func (s *Store) Compact(ctx context.Context, revision kv.Revision) (kv.Revision, error) {
+	if err := s.enter(ctx); err != nil {
+		return 0, err
+	}
+	defer s.leave()
+	switch {
+	case revision <= s.compacted:
+		return 0, fmt.Errorf("%w: at %d already", kv.ErrCompacted, s.compacted)
+	case revision > s.revision:
+		return 0, fmt.Errorf("%w: the current one is %d", kv.ErrFutureRevision, s.revision)
+	}
+	s.compacted = revision
+	s.history.compact(revision)
+	return s.revision, nil
 }
 
 // Status implements kv.Store: one node, always ready.
@@ -103,21 +133,6 @@ func (s *Store) Status(context.Context) (kv.Status, error) {
 	}, nil
 }
 
-// Compact implements kv.Store.
-func (s *Store) Compact(_ context.Context, revision kv.Revision) (kv.Revision, error) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	switch {
-	case revision <= s.compacted:
-		return 0, fmt.Errorf("%w: at %d already", kv.ErrCompacted, s.compacted)
-	case revision > s.revision:
-		return 0, fmt.Errorf("%w: the current one is %d", kv.ErrFutureRevision, s.revision)
-	}
-	s.compacted = revision
-	s.history.compact(revision)
-	return s.revision, nil
-}
-
 func (s *Store) checkRevision(asked kv.Revision) error {
 	switch {
 	case asked > s.revision:
@@ -130,9 +145,18 @@ func (s *Store) checkRevision(asked kv.Revision) error {
 	return nil
 }
 
-func expired(ctx context.Context) error {
+// enter locks the store, ends the leases that are due, and refuses a request
+// whose time is over. If it refuses nothing, leave has to follow.
+func (s *Store) enter(ctx context.Context) error {
 	if err := ctx.Err(); err != nil {
 		return fmt.Errorf("%w: %w", kv.ErrTimeout, err)
 	}
+	s.mu.Lock()
+	s.expire()
 	return nil
+}
+
+func (s *Store) leave() {
+	s.arm()
+	s.mu.Unlock()
 }

@@ -91,15 +91,26 @@ func (s *Store) checkPlan(p *plan) error {
 }
 
 func (s *Store) checkStep(step step) error {
-	switch put := step.op.Put; {
+	switch {
 	case step.nested != nil:
 		return s.checkPlan(step.nested)
 	case step.op.Range != nil:
 		return s.checkRevision(step.op.Range.Revision)
-	case put != nil && (put.IgnoreValue || put.IgnoreLease):
+	case step.op.Put != nil:
+		return s.checkPut(step.op.Put)
+	}
+	return nil
+}
+
+func (s *Store) checkPut(put *kv.PutRequest) error {
+	if put.IgnoreValue || put.IgnoreLease {
 		if s.history.get(string(put.Key), s.revision) == nil {
 			return fmt.Errorf("%w: %q has nothing to keep", kv.ErrKeyNotFound, put.Key)
 		}
+	}
+	if put.Lease != 0 {
+		_, err := s.lease(put.Lease)
+		return err
 	}
 	return nil
 }
@@ -109,6 +120,17 @@ func (s *Store) checkStep(step step) error {
 type execution struct {
 	store    *Store
 	revision kv.Revision
+}
+
+// commit makes what was written current, and tells the watches.
+func (e *execution) commit() {
+	if e.revision == e.store.revision {
+		return
+	}
+	e.store.revision = e.revision
+	for stream := range e.store.streams {
+		stream.deliver(e.store.history.since(e.revision))
+	}
 }
 
 func (e *execution) write(v version) {
