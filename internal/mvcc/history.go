@@ -24,9 +24,10 @@ type Event struct {
 
 // History yields the writes of a shard with revisions in [from, to), in the
 // order in which they happened; with to 0 there is no upper bound. The
-// receiver owns what it gets. After an error nothing follows. Give it a
-// snapshot if the shard may be compacted meanwhile: an entry whose version is
-// gone is kv.ErrCorrupt.
+// receiver owns what it gets. After an error nothing follows. Below the
+// compaction floor it yields what the sweep has left so far, which means nothing; from it
+// on, all. Give it a snapshot if the shard may be swept meanwhile: an entry
+// whose version is gone is kv.ErrCorrupt.
 func History(
 	r engine.Reader, shard kv.ShardID, from, to kv.Revision,
 ) iter.Seq2[Event, error] {
@@ -55,8 +56,18 @@ type historyEntry struct {
 func historyEntries(
 	r engine.Reader, shard kv.ShardID, from, to kv.Revision,
 ) iter.Seq2[historyEntry, error] {
+	return historyFrom(r, shard, Place{Revision: from}, to)
+}
+
+// historyFrom is historyEntries from a place inside a revision.
+func historyFrom(
+	r engine.Reader, shard kv.ShardID, from Place, to kv.Revision,
+) iter.Seq2[historyEntry, error] {
 	return func(yield func(historyEntry, error) bool) {
-		span := keyspace.HistorySpan(shard, from, to)
+		span := keyspace.HistorySpan(shard, from.Revision, to)
+		if from.Sub > 0 {
+			span.Start = keyspace.HistoryKey(nil, shard, from.Revision, from.Sub)
+		}
 		it, err := r.NewIter(span.Start, span.End)
 		if err != nil {
 			yield(historyEntry{}, err)
