@@ -18,7 +18,8 @@ type Compare struct {
 	Target string `json:"target"`
 	// Op is =, !=, > or <.
 	Op string `json:"op"`
-	// Value is a string for the target value, and a number for the others.
+	// Value is a string for the target value, and a number for the others. For
+	// a lease it may be a string of one.
 	Value       json.RawMessage `json:"value,omitempty"`
 	ValueBase64 *string         `json:"value_base64,omitempty"`
 }
@@ -36,7 +37,12 @@ func newCompare(c *kv.Compare) Compare {
 	} else {
 		j.Keys = keysOf(c.Keys())
 	}
-	if c.Target != kv.CompareValue {
+	switch c.Target {
+	case kv.CompareValue:
+	case kv.CompareLease:
+		j.Value = appendLeaseID(nil, kv.LeaseID(c.Number))
+		return j
+	default:
 		j.Value = strconv.AppendInt(nil, c.Number, 10)
 		return j
 	}
@@ -99,13 +105,7 @@ func (j *Compare) decodeValue(c *kv.Compare) error {
 		if j.ValueBase64 != nil {
 			return kv.Invalid("value_base64 goes with the target value only")
 		}
-		number, err := strconv.ParseInt(string(j.Value), 10, 64)
-		if err != nil {
-			return kv.Invalid("value is %s, the target %s needs a whole number",
-				shown(j.Value), j.Target)
-		}
-		c.Number = number
-		return nil
+		return j.decodeNumber(c)
 	}
 	var text *string
 	if j.Value != nil {
@@ -119,6 +119,17 @@ func (j *Compare) decodeValue(c *kv.Compare) error {
 	}
 	c.Value = value
 	return err
+}
+
+func (j *Compare) decodeNumber(c *kv.Compare) error {
+	number, ok := parseInteger(j.Value)
+	isText := len(j.Value) > 0 && j.Value[0] == '"'
+	if !ok || (isText && c.Target != kv.CompareLease) {
+		return kv.Invalid("value is %s, the target %s needs a whole number",
+			shown(j.Value), j.Target)
+	}
+	c.Number = number
+	return nil
 }
 
 // shown is a short form of raw for an error text.

@@ -39,6 +39,8 @@ func readable(err error) error {
 	var syntax *json.SyntaxError
 	var kind *json.UnmarshalTypeError
 	switch {
+	case errors.Is(err, kv.ErrInvalid):
+		return err
 	case errors.Is(err, io.EOF):
 		return kv.Invalid("the body is empty, JSON is expected")
 	case errors.Is(err, io.ErrUnexpectedEOF):

@@ -11,5 +11,7 @@
 //  2. Nothing is guessed. An unknown field, a missing one, both forms at once,
 //     text that JSON cannot hold exactly (invalid UTF-8, half a surrogate
 //     pair): each is refused with kv.ErrInvalid and a text that names it.
-//  3. Revisions and versions are JSON numbers, as they stay below 2^53.
+//  3. Revisions and versions are JSON numbers, as they stay below 2^53. Ids of
+//     leases may be any positive int64, so they are strings of digits; numbers
+//     are accepted.
 package kvjson

@@ -19,7 +19,7 @@ type KeyValue struct {
 	CreateRevision kv.Revision `json:"create_revision"`
 	ModRevision    kv.Revision `json:"mod_revision"`
 	Version        int64       `json:"version"`
-	Lease          int64       `json:"lease"`
+	Lease          LeaseID     `json:"lease"`
 }
 
 // Decode is the pair that j stands for.
@@ -45,7 +45,12 @@ func (j *KeyValue) Decode() (kv.KeyValue, error) {
 // AppendKeyValue appends the JSON of pair to dst, without its value if
 // keysOnly is set.
 func AppendKeyValue(dst []byte, pair *kv.KeyValue, keysOnly bool) []byte {
-	dst = appendField(append(dst, '{'), "key", pair.Key)
+	return append(appendPair(append(dst, '{'), pair, keysOnly), '}')
+}
+
+// appendPair appends the members of AppendKeyValue's object.
+func appendPair(dst []byte, pair *kv.KeyValue, keysOnly bool) []byte {
+	dst = appendField(dst, "key", pair.Key)
 	if !keysOnly {
 		dst = appendField(append(dst, ','), "value", pair.Value)
 	}
@@ -56,10 +61,9 @@ func AppendKeyValue(dst []byte, pair *kv.KeyValue, keysOnly bool) []byte {
 	dst = append(dst, `,"version":`...)
 	dst = strconv.AppendInt(dst, pair.Version, 10)
 	if pair.Lease != 0 {
-		dst = append(dst, `,"lease":`...)
-		dst = strconv.AppendInt(dst, int64(pair.Lease), 10)
+		dst = appendLeaseID(append(dst, `,"lease":`...), pair.Lease)
 	}
-	return append(dst, '}')
+	return dst
 }
 
 func appendKeyValues(dst []byte, pairs []kv.KeyValue, keysOnly bool) []byte {

@@ -27,6 +27,9 @@ type Problem struct {
 	// Uncertain tells that a write may or may not take effect. Otherwise it
 	// has not and never will.
 	Uncertain bool `json:"uncertain,omitempty"`
+	// Compacted is, of a watch that cannot begin where it should, the oldest
+	// revision that it could begin at.
+	Compacted kv.Revision `json:"compacted,omitempty"`
 }
 
 // Kind is a kind of problem.

@@ -44,7 +44,7 @@ type Put struct {
 	KeyBase64   *string `json:"key_base64,omitempty"`
 	Value       *string `json:"value,omitempty"`
 	ValueBase64 *string `json:"value_base64,omitempty"`
-	Lease       int64   `json:"lease,omitempty"`
+	Lease       LeaseID `json:"lease,omitempty"`
 	Prev        bool    `json:"prev,omitempty"`
 	IgnoreValue bool    `json:"ignore_value,omitempty"`
 	IgnoreLease bool    `json:"ignore_lease,omitempty"`
@@ -84,7 +84,7 @@ func newOp(op kv.Op) Op {
 	}
 	if req := op.Put; req != nil {
 		j.Put = &Put{
-			Lease: int64(req.Lease), Prev: req.PrevKV,
+			Lease: LeaseID(req.Lease), Prev: req.PrevKV,
 			IgnoreValue: req.IgnoreValue, IgnoreLease: req.IgnoreLease,
 		}
 		j.Put.Key, j.Put.KeyBase64 = encode(req.Key)
