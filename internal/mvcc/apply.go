@@ -8,8 +8,8 @@ import (
 	"github.com/miruvor/miruvor/internal/kv"
 )
 
-// Apply adds a transaction's writes to a batch: the version of each key, and
-// its entry in the shard's history. Writes with impossible revisions are
+// Apply adds a transaction's writes to a batch: the version of each key, its
+// entry in the shard's history, and the change of what hangs on leases. Writes with impossible revisions are
 // refused with kv.ErrCorrupt, and the batch must then not be committed.
 func Apply(b engine.Batch, shard kv.ShardID, rev kv.Revision, writes []Write) error {
 	return ApplyPart(b, shard, rev, Part{Writes: writes})
@@ -36,6 +36,9 @@ func ApplyPart(b engine.Batch, shard kv.ShardID, rev kv.Revision, part Part) err
 		}
 		s.key = keyspace.HistoryKey(s.key[:0], shard, rev, part.sub(i))
 		if err := b.Set(s.key, w.Key); err != nil {
+			return err
+		}
+		if err := s.index(b, shard, w); err != nil {
 			return err
 		}
 	}

@@ -28,8 +28,8 @@ func (p Problem) String() string {
 // Check reads a whole shard, which holds the keys of keys and is compacted up
 // to compacted, and yields what is wrong with it: what cannot be decoded,
 // versions that do not follow from one another, and differences between the
-// versions and the history. An error means that reading failed, and ends it.
-// At and below compacted, versions and history may have holes.
+// versions on one side, the history and the lease index on the other. An error
+// means that reading failed, and ends it. At and below compacted, versions and history may have holes.
 func Check(
 	r engine.Reader, shard kv.ShardID, keys kv.Range, compacted kv.Revision,
 ) iter.Seq2[Problem, error] {
@@ -61,6 +61,9 @@ func (a *auditor) run() error {
 		return err
 	}
 	if err := a.checkHistory(); err != nil {
+		return err
+	}
+	if err := a.checkIndex(); err != nil {
 		return err
 	}
 	if a.versions == a.entries {
@@ -120,8 +123,8 @@ func (a *auditor) checkVersions() error {
 		var err error
 		if newer != nil && bytes.Equal(newer.key, v.key) {
 			err = a.checkPair(v, newer)
-		} else {
-			err = a.checkOldest(newer)
+		} else if err = a.checkOldest(newer); err == nil {
+			err = a.checkIndexed(v)
 		}
 		kept := *v
 		kept.key, kept.Value = bytes.Clone(v.key), nil

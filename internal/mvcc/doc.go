@@ -30,5 +30,7 @@
 //  3. Every version has one entry in the history of its shard. The entries of
 //     one revision, in all shards, are numbered from 0. Check verifies 2 and,
 //     within a shard, 3.
-//  4. No provisional revision reaches the log or the engine.
+//  4. The lease index lists the keys whose newest version hangs on a lease, and
+//     no others. Check verifies it.
+//  5. No provisional revision reaches the log or the engine.
 package mvcc

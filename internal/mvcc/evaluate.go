@@ -151,7 +151,7 @@ func (e *evaluator) put(req *kv.PutRequest, result *kv.Result) error {
 		Create: e.effect.rev, Version: 1,
 	}
 	if exists {
-		w.Create, w.Version = prev.Create, prev.Count+1
+		w.Create, w.Version, w.PrevLease = prev.Create, prev.Count+1, prev.Lease
 	}
 	if req.IgnoreValue {
 		w.Value = prev.Value
@@ -220,7 +220,7 @@ func (e *evaluator) doom(
 	if prevKV {
 		response.Prev = append(response.Prev, e.previous(v))
 	}
-	return Write{Key: v.key, Tombstone: true}, nil
+	return Write{Key: v.key, PrevLease: v.Lease, Tombstone: true}, nil
 }
 
 // revision marks a part of the answer until SetRevision: the transaction's own

@@ -230,10 +230,15 @@ func printKV(v kv.KeyValue) string {
 }
 
 func printWrite(w Write) string {
-	if w.Tombstone {
-		return fmt.Sprintf("%s deleted", w.Key)
+	before := ""
+	if w.PrevLease != 0 {
+		before = fmt.Sprintf(" off lease %d", w.PrevLease)
 	}
-	return fmt.Sprintf("%s=%s %s v%d", w.Key, w.Value, printRevision(w.Create), w.Version)
+	if w.Tombstone {
+		return fmt.Sprintf("%s deleted%s", w.Key, before)
+	}
+	return fmt.Sprintf("%s=%s %s v%d%s", w.Key, w.Value, printRevision(w.Create), w.Version,
+		before)
 }
 
 func printRevision(rev kv.Revision) string {

@@ -26,6 +26,7 @@ import (
 //	overlap [at=rev]    the last proposal in flight on a range a line
 //	history [from= to=] list the past
 //	check               look for damage
+//	lease id            the keys that hang on a lease
 //	damage              change stored bytes: one change a line
 //	compacted rev       the floor below which nothing can be read
 //	requests            properties of a transaction
@@ -91,6 +92,8 @@ func (s *story) run(d *datadriven.TestData) string {
 		return s.history(revisionArg(s.t, d, "from"), revisionArg(s.t, d, "to"))
 	case "check":
 		return s.check()
+	case "lease":
+		return s.lease(d.CmdArgs[0].Key)
 	case "damage":
 		s.damage(d.Input)
 		return ""
@@ -220,6 +223,14 @@ func (s *story) history(from, to kv.Revision) string {
 	return out.String()
 }
 
+func (s *story) lease(id string) string {
+	keys, whole, err := LeaseKeys(s.engine, testShard, kv.LeaseID(parseNumber(s.t, id)), 8)
+	if err != nil {
+		return outcome(err)
+	}
+	return fmt.Sprintf("%q %v\n", keys, whole)
+}
+
 func (s *story) check() string {
 	var out strings.Builder
 	keys := kv.Range{End: []byte("x")}
@@ -239,6 +250,7 @@ func (s *story) check() string {
 //
 //	version key rev create count     tombstone key rev     garbage key rev
 //	entry rev sub key                no-version key rev    no-entry rev sub
+//	index lease key                  no-index lease key
 func (s *story) damage(input string) {
 	b := s.engine.NewBatch()
 	for line := range strings.Lines(input) {
@@ -266,6 +278,10 @@ func (s *story) damage(input string) {
 			err = b.Delete(versionKey())
 		case "no-entry":
 			err = b.Delete(entryKey())
+		case "index":
+			err = b.Set(keyspace.LeaseIndexKey(nil, testShard, kv.LeaseID(n(1)), []byte(f[2])), nil)
+		case "no-index":
+			err = b.Delete(keyspace.LeaseIndexKey(nil, testShard, kv.LeaseID(n(1)), []byte(f[2])))
 		default:
 			s.t.Fatalf("unknown damage %q", line)
 		}

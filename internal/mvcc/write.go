@@ -17,9 +17,10 @@ type Write struct {
 	// the puts since then, from 1. Both are 0 in a tombstone.
 	Create  kv.Revision
 	Version int64
-	// Lease is the lease that the key hangs on, 0 for none.
-	Lease kv.LeaseID
-	// Tombstone deletes the key; nothing but Key is set then.
+	// Lease is the lease that the key hangs on, 0 for none. PrevLease is that
+	// of the version before.
+	Lease, PrevLease kv.LeaseID
+	// Tombstone deletes the key; nothing but Key and PrevLease is set then.
 	Tombstone bool
 }
 
@@ -52,8 +53,9 @@ func (w *Write) stored() keyspace.Version {
 }
 
 // AppendWrites appends the encoding of writes for the log: their number, then
-// of each the key and the version, with their lengths before them. It panics
-// on a provisional revision, which must never reach the log.
+// of each the key and the version, with their lengths before them. A write
+// with a PrevLease begins with a zero, which is no length of a key, and that.
+// It panics on a provisional revision, which must never reach the log.
 func AppendWrites(buf []byte, writes []Write) []byte {
 	buf = binary.AppendUvarint(buf, uint64(len(writes)))
 	var space [64]byte // a version without its value fits
@@ -62,6 +64,9 @@ func AppendWrites(buf []byte, writes []Write) []byte {
 		if IsProvisional(w.Create) {
 			panic(fmt.Sprintf("mvcc: %q is proposed with a provisional revision %d",
 				w.Key, ProvisionalSeq(w.Create)))
+		}
+		if w.PrevLease != 0 {
+			buf = binary.AppendUvarint(append(buf, 0), uint64(w.PrevLease))
 		}
 		buf = binary.AppendUvarint(buf, uint64(len(w.Key)))
 		buf = append(buf, w.Key...)
@@ -97,6 +102,15 @@ func DecodeWrites(data []byte) (writes []Write, rest []byte, err error) {
 }
 
 func decodeWrite(w *Write, data []byte) (rest []byte, err error) {
+	prevLease := uint64(0)
+	if len(data) > 0 && data[0] == 0 {
+		var size int
+		prevLease, size = binary.Uvarint(data[1:])
+		if size <= 0 || prevLease == 0 {
+			return nil, fmt.Errorf("%w: a bad lease before", kv.ErrCorrupt)
+		}
+		data = data[1+size:]
+	}
 	key, data, err := cutBytes(data)
 	if err != nil {
 		return nil, err
@@ -114,7 +128,7 @@ func decodeWrite(w *Write, data []byte) (rest []byte, err error) {
 	}
 	*w = Write{
 		Key: key, Value: v.Value, Create: v.Create, Version: v.Count,
-		Lease: v.Lease, Tombstone: v.Tombstone,
+		Lease: v.Lease, PrevLease: kv.LeaseID(prevLease), Tombstone: v.Tombstone,
 	}
 	return data, nil
 }

@@ -15,6 +15,8 @@ var someWrites = []Write{
 	{Key: []byte("a"), Value: []byte("1"), Create: 2, Version: 1},
 	{Key: []byte("b\x00"), Value: []byte{}, Create: 300, Version: 1 << 40, Lease: -5},
 	{Key: []byte("c"), Tombstone: true},
+	{Key: []byte("d"), Value: []byte{}, Create: 2, Version: 2, Lease: 7, PrevLease: 300},
+	{Key: []byte("e"), Tombstone: true, PrevLease: -1},
 }
 
 func TestWritesRoundTrip(t *testing.T) {
@@ -42,6 +44,7 @@ func FuzzDecodeWrites(f *testing.F) {
 	f.Add(AppendWrites(nil, someWrites))
 	f.Add(AppendWrites(nil, nil))
 	f.Add([]byte{1, 0, 1, 1})
+	f.Add([]byte{1, 0, 0, 1, 'a', 1, 1})
 	f.Fuzz(func(t *testing.T, data []byte) {
 		writes, rest, err := DecodeWrites(data)
 		if err != nil {
