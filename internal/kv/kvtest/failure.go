@@ -10,6 +10,7 @@ import (
 var sentinels = []error{
 	kv.ErrInvalid, kv.ErrTooLarge, kv.ErrTooManyOps, kv.ErrDuplicateKey, kv.ErrKeyNotFound,
 	kv.ErrCompacted, kv.ErrFutureRevision, kv.ErrNoLeader, kv.ErrTimeout,
+	kv.ErrLeaseNotFound, kv.ErrLeaseExists, kv.ErrLeaseTTLTooLarge, kv.ErrConflict,
 	kv.ErrUncertain, kv.ErrTooManyRequests, kv.ErrStopped, kv.ErrNotReady, kv.ErrCorrupt,
 }
 

@@ -8,11 +8,14 @@
 //
 // What a store must offer to be tested:
 //
-//  1. It holds no user keys when a case begins; the suite removes its own.
-//  2. All keys that begin with Prefix lie in one shard. Keys outside of it are
-//     only used one at a time.
-//  3. Nobody else writes: revisions are compared with the one that a case
+//  1. It holds no user keys and no leases when a case begins; the suite
+//     removes its own.
+//  2. Nobody else writes: revisions are compared with the one that a case
 //     began at, and every write must take exactly the next one.
+//  3. Nobody else compacts. A case that does leaves the floor where it is.
+//
+// A store that has shards is tested with its key space split at Splits; then
+// most stories cross shards.
 package kvtest
 
 import (
@@ -28,11 +31,21 @@ import (
 	"github.com/miruvor/miruvor/internal/kv"
 )
 
-// Prefix begins the keys of all cases that need them in one shard.
+// Prefix begins the keys of nearly all cases.
 const Prefix = "kvtest/"
 
 // caseTimeout bounds every request of a case.
 const caseTimeout = 30 * time.Second
+
+// Splits are keys at which to split the store under test, ascending: between
+// the keys of the stories, and some so that a range of theirs spans three.
+func Splits() [][]byte {
+	return [][]byte{
+		{0x10},
+		key("b"), key("b/2"), key("c"), key("n"),
+		key("page/2"), key("r/2"), key("walk/d"),
+	}
+}
 
 //go:embed testdata/*.txt
 var stories embed.FS
@@ -51,7 +64,7 @@ func Run(t *testing.T, open func(t *testing.T) kv.Store) {
 				t.Fatal(err)
 			}
 			c := begin(t, open(t))
-			datadriven.RunTestFromString(t, string(text), (&story{c}).command)
+			datadriven.RunTestFromString(t, string(text), (&story{testCase: c}).command)
 		})
 	}
 	for _, tc := range cases {
@@ -93,20 +106,29 @@ func begin(t *testing.T, store kv.Store) *testCase {
 	if len(all.KVs) > 0 {
 		t.Fatalf("the store is not empty, it holds %q", all.KVs[0].Key)
 	}
+	leases, err := store.Leases(ctx)
+	if err != nil || len(leases.IDs) > 0 {
+		t.Fatalf("the store has the leases %v, error %v", leases.IDs, err)
+	}
 	c.start = all.Revision
-	t.Cleanup(c.removeKeys)
+	t.Cleanup(c.cleanUp)
 	return c
 }
 
-// removeKeys deletes what the case left, so that the next may begin. Keys
-// under Prefix go at once, others one by one.
-func (c *testCase) removeKeys() {
+// cleanUp removes what the case left, so that the next may begin.
+func (c *testCase) cleanUp() {
 	ctx, cancel := context.WithTimeout(context.Background(), caseTimeout)
 	defer cancel()
 	c.ctx = ctx
-	c.mustTxn(deleteOf(kv.PrefixRange([]byte(Prefix))))
-	for _, left := range c.mustRange(kv.RangeRequest{KeysOnly: true}).KVs {
-		c.mustTxn(deleteOf(kv.PointRange(left.Key)))
+	c.mustTxn(deleteOf(kv.Range{}))
+	leases, err := c.store.Leases(ctx)
+	if err != nil {
+		c.Fatal(err)
+	}
+	for _, id := range leases.IDs {
+		if _, err := c.store.LeaseRevoke(ctx, id); err != nil {
+			c.Fatal(err)
+		}
 	}
 }
 

@@ -148,6 +148,10 @@ func setPut(op *kv.Op, word string, _ kv.Revision) error {
 		op.Put.IgnoreValue = true
 	case "ignore-lease":
 		op.Put.IgnoreLease = true
+	case "lease":
+		id, err := strconv.ParseInt(arg, 10, 64)
+		op.Put.Lease = kv.LeaseID(id)
+		return err
 	default:
 		return fmt.Errorf("unknown argument %q", word)
 	}

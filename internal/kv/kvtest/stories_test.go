@@ -14,7 +14,7 @@ import (
 func TestStories(t *testing.T) {
 	datadriven.Walk(t, "testdata", func(t *testing.T, path string) {
 		c := begin(t, kvfake.New())
-		datadriven.RunTest(t, filepath.Clean(path), (&story{c}).command)
+		datadriven.RunTest(t, filepath.Clean(path), (&story{testCase: c}).command)
 	})
 }
 

@@ -13,65 +13,84 @@ import (
 
 // story runs the commands of a file in testdata:
 //
-//	put key=K value=V [prev] [ignore-value] [ignore-lease]
+//	put key=K value=V [lease=N] [prev] [ignore-value] [ignore-lease]
 //	get KEYS [rev=R] [limit=N] [bytes-max=N] [reverse] [keys-only]
 //	    [count-only] [count] [serializable]
 //	delete KEYS [prev]
 //	txn          (the transaction follows, see script.go)
 //	compact rev=R
+//	grant, keepalive, ttl, revoke, leases        (see story_lease.go)
+//	watch, unwatch, events, ended, close         (see story_watch.go)
 //
 // KEYS is key=K, prefix=P, start=K end=K, from=K (no upper bound), all, or
 // empty (the range of the empty key).
 // Keys stand without Prefix. A revision R is +N, counted from the start of
 // the story, or a plain number. An answer begins with the revision it came
 // at; a write that changes something must be one after the last.
-type story struct{ *testCase }
+type story struct {
+	*testCase
+	// watcher is of the open stream, or nil; names are its watches.
+	watcher *watcher
+	names   map[string]kv.WatchID
+}
 
 func (s *story) command(t *testing.T, d *datadriven.TestData) string {
 	s.T = t
-	switch d.Cmd {
-	case "get":
-		return s.get(d)
-	case "compact":
-		return s.compact(d)
-	case "txn":
-		req, err := parseTxn(d.Input, s.start)
-		if err != nil {
-			d.Fatalf(t, "%v", err)
-		}
-		return s.txn(req)
-	case "put", "delete":
-		words := []string{d.Cmd}
-		for _, arg := range d.CmdArgs {
-			words = append(words, arg.String())
-		}
-		op, err := parseOp(words, s.start)
-		if err != nil {
-			d.Fatalf(t, "%v", err)
-		}
-		return s.txn(kv.TxnRequest{Success: []kv.Op{op}})
+	run, ok := map[string]func(*datadriven.TestData) (string, error){
+		"get": s.get, "put": s.write, "delete": s.write, "txn": s.script, "compact": s.compact,
+		"grant": s.grant, "keepalive": s.keepAlive, "ttl": s.timeToLive, "revoke": s.revoke,
+		"leases": s.leases,
+		"watch":  s.watch, "unwatch": s.unwatch, "events": s.events, "ended": s.ended,
+		"close": s.closeStream,
+	}[d.Cmd]
+	if !ok {
+		d.Fatalf(t, "unknown command %q", d.Cmd)
 	}
-	d.Fatalf(t, "unknown command %q", d.Cmd)
-	return ""
+	out, err := run(d)
+	if err != nil {
+		d.Fatalf(t, "%v", err)
+	}
+	return out
 }
 
-func (s *story) get(d *datadriven.TestData) string {
-	words := []string{"get"}
+func (s *story) script(d *datadriven.TestData) (string, error) {
+	req, err := parseTxn(d.Input, s.start)
+	if err != nil {
+		return "", err
+	}
+	return s.txn(req), nil
+}
+
+func (s *story) write(d *datadriven.TestData) (string, error) {
+	op, err := parseOp(wordsOf(d), s.start)
+	if err != nil {
+		return "", err
+	}
+	return s.txn(kv.TxnRequest{Success: []kv.Op{op}}), nil
+}
+
+// wordsOf is the command line of d.
+func wordsOf(d *datadriven.TestData) []string {
+	words := []string{d.Cmd}
 	for _, arg := range d.CmdArgs {
 		words = append(words, arg.String())
 	}
-	op, err := parseOp(words, s.start)
+	return words
+}
+
+func (s *story) get(d *datadriven.TestData) (string, error) {
+	op, err := parseOp(wordsOf(d), s.start)
 	if err != nil {
-		d.Fatalf(s.T, "%v", err)
+		return "", err
 	}
 	resp, err := s.store.Range(s.ctx, *op.Range)
 	if err != nil {
-		return failure(err)
+		return failure(err), nil
 	}
 	var out strings.Builder
 	fmt.Fprintf(&out, "%s\n", s.relative(resp.Revision))
 	s.printRange(&out, op.Range, &resp, "")
-	return out.String()
+	return out.String(), nil
 }
 
 func (s *story) txn(req kv.TxnRequest) string {
@@ -89,17 +108,19 @@ func (s *story) txn(req kv.TxnRequest) string {
 	return out.String()
 }
 
-func (s *story) compact(d *datadriven.TestData) string {
+// compact answers with the current revision.
+func (s *story) compact(d *datadriven.TestData) (string, error) {
 	var text string
 	d.ScanArgs(s.T, "rev", &text)
 	rev, err := parseRevision(text, s.start)
 	if err != nil {
-		d.Fatalf(s.T, "%v", err)
+		return "", err
 	}
-	if _, err := s.store.Compact(s.ctx, rev); err != nil {
-		return failure(err)
+	current, err := s.store.Compact(s.ctx, rev)
+	if err != nil {
+		return failure(err), nil
 	}
-	return "ok\n"
+	return s.relative(current) + "\n", nil
 }
 
 func (s *story) printResults(out *strings.Builder, ops []kv.Op, results []kv.Result, in string) {
@@ -157,10 +178,17 @@ func (s *story) describeKV(kv *kv.KeyValue, keysOnly bool) string {
 	if keysOnly && len(kv.Value) == 0 {
 		value = "-"
 	}
-	return fmt.Sprintf("%s = %s, created %s, modified %s, version %d",
-		strings.TrimPrefix(string(kv.Key), Prefix), value,
-		s.relative(kv.CreateRevision), s.relative(kv.ModRevision), kv.Version)
+	lease := ""
+	if kv.Lease != 0 {
+		lease = fmt.Sprintf(", lease %d", kv.Lease)
+	}
+	return fmt.Sprintf("%s = %s, created %s, modified %s, version %d%s",
+		bare(kv.Key), value,
+		s.relative(kv.CreateRevision), s.relative(kv.ModRevision), kv.Version, lease)
 }
+
+// bare is a key as stories write it.
+func bare(key []byte) string { return strings.TrimPrefix(string(key), Prefix) }
 
 func (s *story) relative(r kv.Revision) string { return fmt.Sprintf("+%d", r-s.start) }
 
