@@ -60,6 +60,8 @@ func (r *Replica) applyEntry(b engine.Batch, e *raftpb.Entry) error {
 		return putApplied(b, r.cfg.Shard, keyspace.KindOracle, keyspace.Applied{
 			Index: e.GetIndex(), Term: e.GetTerm(), Revision: mark,
 		})
+	case kindFloor:
+		return r.applyFloor(b, e, body)
 	}
 	return fmt.Errorf("payload kind %d is unknown", kind)
 }
@@ -77,6 +79,7 @@ func (r *Replica) applyEffects(b engine.Batch, e *raftpb.Entry, body []byte) err
 			return err
 		}
 		r.state.applied.Revision = eff.rev
+		r.feeds.applied(eff.rev, eff.writes, nil)
 		r.queue.apply(e.GetTerm(), eff.seq)
 		body = rest
 	}

@@ -12,6 +12,7 @@ import (
 //
 //	1  effects   repeated: seq uvarint, revision uvarint, writes (mvcc.AppendWrites)
 //	2  mark      revision uvarint: the oracle's mark, in the system shard
+//	7  floor     revision uvarint: the compaction floor
 //
 // seq is the proposer's own and tells it, together with the entry's term,
 // which request the effect answers. Kinds are forever; an unknown one stops the
@@ -19,6 +20,7 @@ import (
 const (
 	kindEffects = 1
 	kindMark    = 2
+	kindFloor   = 7
 )
 
 // effect is one transaction's writes, as the log holds it.

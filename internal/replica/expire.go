@@ -20,6 +20,7 @@ func (r *Replica) expire(now wire.Instant, out *Output) {
 		}
 	}
 	r.expireItems(before, out)
+	r.expireFloors(before, out)
 }
 
 func (r *Replica) expireReads(list []*read, before wire.Instant, out *Output) []*read {

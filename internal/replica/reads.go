@@ -2,6 +2,7 @@ package replica
 
 import (
 	"encoding/binary"
+	"fmt"
 
 	"github.com/miruvor/miruvor/internal/kv"
 	"github.com/miruvor/miruvor/internal/mutant"
@@ -23,9 +24,12 @@ type read struct {
 	// evaluate says that txn may write: it only needs a revision first, to
 	// judge the revisions that it names.
 	evaluate bool
-	spans    []kv.Range
-	// at is T, 0 until taken.
-	at kv.Revision
+	// closes says that nobody is answered: at is closed once it is confirmed.
+	closes bool
+	spans  []kv.Range
+	// at is T, 0 until taken; taken says that this replica took it.
+	at    kv.Revision
+	taken bool
 	// wait is the seq of the newest write that has to be applied first.
 	wait uint64
 	// reading is under way while rng is carried out, in parts; local says that
@@ -81,18 +85,20 @@ func (r *Replica) submitRead(now wire.Instant, from Origin, req *wire.RangeAt, o
 // takeReads gives T to the reads that came up to and including a seq.
 func (r *Replica) takeReads(now wire.Instant, upTo uint64, at kv.Revision, out *Output) {
 	r.reads.last = at
+	list := r.reads.fresh
+	r.reads.fresh = nil
 	var left []*read
-	for _, rd := range r.reads.fresh {
+	for _, rd := range list {
 		switch {
 		case rd.seq > upTo && rd.at == 0:
 			left = append(left, rd)
 			continue
 		case rd.at == 0:
-			rd.at = at
+			rd.at, rd.taken = at, true
 		}
 		r.await(now, rd, out)
 	}
-	r.reads.fresh = left
+	r.reads.fresh = append(left, r.reads.fresh...)
 }
 
 // await starts a read that has its T: at once, if no overlapping write in
@@ -130,6 +136,10 @@ func (r *Replica) readApplied(now wire.Instant, out *Output) {
 // carryOut reads, and answers if this replica certainly still leads. A range
 // that is long is left to Work.
 func (r *Replica) carryOut(now wire.Instant, rd *read, out *Output) {
+	if rd.result == nil && r.overtaken(rd) {
+		r.retake(rd)
+		return
+	}
 	if rd.result == nil {
 		rd.result = r.result(rd)
 	}
@@ -167,8 +177,9 @@ const partKeys = 10_000
 // Work does a part of a long read, of each in turn. It reports whether there was
 // anything to do.
 func (r *Replica) Work(now wire.Instant, out *Output) bool {
+	fed := r.workFeeds(out)
 	if len(r.reads.running) == 0 {
-		return false
+		return fed
 	}
 	rd := r.reads.running[0]
 	r.reads.running = r.reads.running[1:]
@@ -199,6 +210,10 @@ func (r *Replica) readPart(view mvcc.View, rd *read) *wire.Response {
 		rd.reading, err = mvcc.NewReading(view, *rd.rng)
 	}
 	done := false
+	if rev := rd.rng.Revision; err == nil && rev != 0 && rev < view.Compacted {
+		err = fmt.Errorf("%w: %v was being read, %v is the oldest left now", kv.ErrCompacted,
+			rev, view.Compacted)
+	}
 	if err == nil {
 		done, err = rd.reading.Next(partKeys)
 	}
@@ -231,6 +246,9 @@ func (r *Replica) confirmed(states []raft.ReadState, out *Output) {
 			continue
 		}
 		for _, rd := range r.reads.asked {
+			if rd.closes {
+				r.closeConfirmed(rd)
+			}
 			r.answer(rd.origin, rd.result, out)
 		}
 		r.reads.asked = nil
@@ -267,7 +285,7 @@ func (r *Replica) readLocal(now wire.Instant, from Origin, req *wire.RangeAt, ou
 		r.answer(from, &wire.Response{Code: wire.CodeRetry}, out)
 	case !r.covers([]kv.Range{req.Range}):
 		r.answer(from, &wire.Response{Code: wire.CodeWrongShard}, out)
-	case at > r.closed.upTo:
+	case at > r.closed.upTo, req.At == 0 && req.Revision == 0 && at < r.state.compacted:
 		r.answer(from, &wire.Response{Code: wire.CodeRetry}, out)
 	case r.reads.len() >= r.cfg.Bounds.QueueMax:
 		r.fail(from, kv.ErrTooManyRequests, out)

@@ -15,6 +15,7 @@ import (
 // there was anything. After a true the worker commits out.Batch, calls
 // Committed, and asks again.
 func (r *Replica) Ready(now wire.Instant, out *Output) bool {
+	r.tendFeeds(now, out)
 	r.askQuorum()
 	if !r.raft.HasReady() {
 		return false
@@ -45,6 +46,7 @@ func (r *Replica) Committed(now wire.Instant, out *Output) {
 	}
 	r.role.unapplied = nil
 	r.answerApplied(out)
+	r.answerFloors(out)
 	r.closed.applied(r.state.applied.Revision)
 	r.closed.settle(r.state.applied.Index)
 	r.readApplied(now, out)
@@ -91,6 +93,7 @@ func (r *Replica) stepDown(out *Output) {
 	r.log.Info("follows", "term", r.role.term)
 	r.role.leader, r.role.serving = false, false
 	r.abandon(wire.CodeNotLeader, out)
+	r.refuseFloors(out)
 	r.queue.overlay.Clear()
 	r.refuseReads(out)
 }

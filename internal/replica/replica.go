@@ -32,6 +32,8 @@ type Replica struct {
 	closed closing
 	snaps  snapshots
 	member membership
+	floors floors
+	feeds  feeds
 }
 
 // role is what Raft made of this replica.
@@ -188,6 +190,7 @@ func (r *Replica) Campaign() {
 func (r *Replica) Tick(now wire.Instant, out *Output) {
 	r.raft.Tick()
 	r.expire(now, out)
+	r.expireFeeds(now, out)
 	if r.role.leader {
 		r.tend(now)
 	}

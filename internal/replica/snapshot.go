@@ -125,6 +125,8 @@ func (r *Replica) restored(out *Output) {
 	r.role.restoring--
 	r.state = st
 	r.closed.applied(st.applied.Revision)
+	r.floors.sweep.restart()
+	r.feeds.restored(st.applied.Revision)
 	for _, it := range r.queue.inflight {
 		r.fail(it.origin, kv.ErrUncertain, out)
 		r.queue.bytes -= it.bytes

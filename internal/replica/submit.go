@@ -16,14 +16,20 @@ func (r *Replica) Submit(now wire.Instant, from Origin, req *wire.Request, out *
 	switch {
 	case req.Range != nil && req.Range.Serializable:
 		r.readLocal(now, from, req.Range, out)
+	case req.Feed != nil:
+		r.submitFeed(now, from, req.Feed, out)
 	case !r.role.leader:
 		r.refuse(from, out)
 	case r.queue.len()+r.reads.len() >= r.cfg.Bounds.QueueMax:
 		r.fail(from, kv.ErrTooManyRequests, out)
 	case r.queue.bytes >= r.cfg.Bounds.QueueBytesMax:
 		r.fail(from, kv.ErrTooManyRequests, out)
+	case req.Close != nil:
+		r.submitClose(now, from, req.Close, out)
 	case req.Range != nil:
 		r.submitRead(now, from, req.Range, out)
+	case req.Compact != nil:
+		r.submitFloor(now, from, req.Compact.Revision, out)
 	case req.Txn != nil:
 		r.submitTxn(now, from, req.Txn, out)
 	default:

@@ -1,0 +1,66 @@
+package replica
+
+import (
+	"github.com/miruvor/miruvor/internal/kv"
+	"github.com/miruvor/miruvor/internal/mvcc"
+)
+
+// sweep is how far the sweep has come. It is no more than a hint: what is
+// swept has no entry in the history any more, so a sweep may begin anew.
+// Every replica sweeps on its own, nothing of it goes through the log.
+type sweep struct {
+	// floor is that of the sweep under way, or else of the last one; next is
+	// where the next part begins.
+	floor kv.Revision
+	next  mvcc.Place
+	busy  bool
+	// versions and bytes are what was deleted since the replica was opened.
+	versions, bytes int64
+}
+
+// sweepEntriesMax is how many entries of the history a part walks, which takes
+// about a millisecond.
+const sweepEntriesMax = 256
+
+// sweepLimit is how far may be swept: nothing is ever written at or below it,
+// and nobody reads there.
+func (r *Replica) sweepLimit() kv.Revision {
+	limit := min(r.state.compacted, r.closed.upTo)
+	for _, rd := range r.reads.running {
+		limit = min(limit, rd.at)
+	}
+	return limit
+}
+
+// Sweep does a part of what the compaction floor has made superfluous. It
+// reports whether there was anything to do.
+func (r *Replica) Sweep() bool {
+	s := &r.floors.sweep
+	if r.role.restoring > 0 {
+		return false
+	}
+	limit := r.sweepLimit()
+	switch {
+	case s.busy && limit < s.floor, !s.busy && limit <= s.floor:
+		return false
+	case !s.busy:
+		s.floor, s.busy = limit, true
+	}
+	b := r.cfg.Engine.NewBatch()
+	done, err := mvcc.Sweep(r.cfg.Engine, b, r.cfg.Shard, mvcc.SweepPart{
+		From: s.next, Floor: s.floor, EntriesMax: sweepEntriesMax,
+	})
+	if err == nil {
+		err = b.Commit()
+	}
+	if err != nil {
+		r.broken(r.state.applied.Index, "sweep up to %v: %v", s.floor, err)
+	}
+	s.next, s.busy = done.Next, !done.Done
+	s.versions += int64(done.Versions)
+	s.bytes += done.Bytes
+	return true
+}
+
+// restart forgets how far the sweep has come: the shard's state was replaced.
+func (s *sweep) restart() { s.floor, s.next, s.busy = 0, mvcc.Place{}, false }
