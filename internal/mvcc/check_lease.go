@@ -15,7 +15,7 @@ func (a *auditor) checkIndexed(v *version) error {
 	}
 	_, err := a.reader.Get(keyspace.LeaseIndexKey(nil, a.shard, v.Lease, v.key))
 	if errors.Is(err, engine.ErrNotFound) {
-		return a.report(v.key, v.mod, "it hangs on lease %d, but the index does not have it", v.Lease)
+		return a.report(v.key, v.mod, "it hangs on lease %d, but the index lacks it", v.Lease)
 	}
 	return err
 }

@@ -178,8 +178,9 @@ const (
 	// LeaseAttach tells the system shard that keys of Shard are about to hang
 	// on the lease.
 	LeaseAttach
-	// LeaseActivate tells a data shard that the lease exists, LeaseClose that
-	// no key may be hung on it any more, LeaseForget that it is gone.
+	// LeaseActivate has a data shard attach the lease and let keys be hung on
+	// it; LeaseClose tells it that none may be any more, LeaseForget that the
+	// lease is gone.
 	LeaseActivate
 	LeaseClose
 	LeaseForget
@@ -193,6 +194,9 @@ type Lease struct {
 	ID    kv.LeaseID
 	TTL   int64
 	Shard kv.ShardID
+	// Life tells the lease from others with its ID, for LeaseClose and
+	// LeaseForget.
+	Life uint64
 }
 
 // LeaseResponse answers a Lease.
@@ -201,6 +205,10 @@ type LeaseResponse struct {
 	IDs   []kv.LeaseID
 	// Shards are those that keys may hang on the lease in.
 	Shards []kv.ShardID
+	// Life tells the lease from others with its ID.
+	Life uint64
+	// More tells that there are more keys than the answer has.
+	More bool
 }
 
 // Compact asks the system shard to raise the cluster's compaction floor to

@@ -11,10 +11,13 @@ const (
 	leaseID    = 2<<2 | kindUint
 	leaseTTL   = 3<<2 | kindUint
 	leaseShard = 4<<2 | kindUint
+	leaseLife  = 5<<2 | kindUint
 
 	leaseResponseLease  = 1<<2 | kindStruct
 	leaseResponseIDs    = 2<<2 | kindBytes
 	leaseResponseShards = 3<<2 | kindBytes
+	leaseResponseLife   = 4<<2 | kindUint
+	leaseResponseMore   = 5<<2 | kindUint
 
 	leaseStateID       = 1<<2 | kindUint
 	leaseStateTTL      = 2<<2 | kindUint
@@ -40,6 +43,7 @@ func appendLease(buf []byte, q *Lease) []byte {
 	buf = appendUint(buf, leaseID, uint64(q.ID))
 	buf = appendUint(buf, leaseTTL, uint64(q.TTL))
 	buf = appendUint(buf, leaseShard, uint64(q.Shard))
+	buf = appendUint(buf, leaseLife, q.Life)
 	return appendEnd(buf)
 }
 
@@ -55,6 +59,8 @@ func (r *reader) lease() *Lease {
 			out.TTL = int64(r.uint())
 		case leaseShard:
 			out.Shard = kv.ShardID(r.uintMax(math.MaxUint32))
+		case leaseLife:
+			out.Life = r.uint()
 		default:
 			r.skip(tag)
 		}
@@ -66,6 +72,8 @@ func appendLeaseResponse(buf []byte, p *LeaseResponse) []byte {
 	buf = appendLeaseState(append(buf, leaseResponseLease), &p.Lease)
 	buf = appendNumbers(buf, leaseResponseIDs, p.IDs)
 	buf = appendNumbers(buf, leaseResponseShards, p.Shards)
+	buf = appendUint(buf, leaseResponseLife, p.Life)
+	buf = appendBool(buf, leaseResponseMore, p.More)
 	return appendEnd(buf)
 }
 
@@ -79,6 +87,10 @@ func (r *reader) leaseResponse() *LeaseResponse {
 			out.IDs = numbers[kv.LeaseID](r, math.MaxUint64)
 		case leaseResponseShards:
 			out.Shards = numbers[kv.ShardID](r, math.MaxUint32)
+		case leaseResponseLife:
+			out.Life = r.uint()
+		case leaseResponseMore:
+			out.More = r.bool()
 		default:
 			r.skip(tag)
 		}
