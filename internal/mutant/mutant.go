@@ -47,6 +47,31 @@ const (
 	RejoinAsVoter
 	// SnapshotLate ships a snapshot that says less than it holds.
 	SnapshotLate
+	// AnswerBeforeRecord answers a transaction over shards before its record
+	// is committed.
+	AnswerBeforeRecord
+	// NumberBeforePrepare takes the revision of a transaction over shards
+	// before all of them are prepared.
+	NumberBeforePrepare
+	// PrepareBeforeApply answers a prepare at once, whatever is in flight.
+	PrepareBeforeApply
+	// ReadPastLock reads what a prepared transaction may still write.
+	ReadPastLock
+	// ClosePastLock closes revisions that a prepared transaction may still take.
+	ClosePastLock
+	// NoTombstone has a primary say that what it does not know is aborted,
+	// without making sure that it stays so.
+	NoTombstone
+	// DeliverHalf delivers what one shard of a watch has of a revision before
+	// the others have closed it.
+	DeliverHalf
+	// ResumeLate catches a slow watch up from one revision too late.
+	ResumeLate
+	// ExpireEarly has a new leader begin without what its predecessor promised
+	// to those that kept their leases alive.
+	ExpireEarly
+	// SweepReadable sweeps what can still be read at the compaction floor.
+	SweepReadable
 )
 
 // All are the mutants that the simulator must catch.
@@ -64,6 +89,9 @@ var names = [...]string{
 	"read-stale-last", "apply-twice", "lose-applied", "truncate-too-far", "forget-vote",
 	"serve-before-term", "keep-overlay", "close-in-flight", "retry-uncertain",
 	"rejoin-as-voter", "snapshot-late",
+	"answer-before-record", "number-before-prepare", "prepare-before-apply", "read-past-lock",
+	"close-past-lock", "no-tombstone", "deliver-half", "resume-late", "expire-early",
+	"sweep-readable",
 }
 
 func (m Mutant) String() string { return names[m] }

@@ -51,6 +51,14 @@ func (r *Replica) applyEntry(b engine.Batch, e *raftpb.Entry) error {
 	switch kind {
 	case kindEffects:
 		return r.applyEffects(b, e, body)
+	case kindPrepare:
+		return r.applyPrepare(b, e, body)
+	case kindDecide:
+		return r.applyDecide(b, body)
+	case kindResolve:
+		return r.applyResolve(b, body)
+	case kindForget:
+		return r.applyForget(b, body)
 	case kindMark:
 		mark, err := decodeMark(body)
 		if err != nil {
@@ -72,13 +80,14 @@ func (r *Replica) applyEffects(b engine.Batch, e *raftpb.Entry, body []byte) err
 		if err != nil {
 			return err
 		}
-		if eff.rev <= r.state.applied.Revision {
-			return fmt.Errorf("revision %v follows %v", eff.rev, r.state.applied.Revision)
+		if eff.rev <= r.state.applied.Ordered {
+			return fmt.Errorf("revision %v follows %v", eff.rev, r.state.applied.Ordered)
 		}
 		if err := mvcc.Apply(b, r.cfg.Shard, eff.rev, eff.writes); err != nil {
 			return err
 		}
-		r.state.applied.Revision = eff.rev
+		r.state.applied.Ordered = eff.rev
+		r.state.applied.Revision = max(r.state.applied.Revision, eff.rev)
 		r.feeds.applied(eff.rev, eff.writes, nil)
 		r.queue.apply(e.GetTerm(), eff.seq)
 		body = rest

@@ -9,8 +9,9 @@ import (
 // closing tracks the closed revision: this replica holds every write at or
 // below it, and no other will ever commit there (invariant 5).
 //
-// What a replica applied closes itself, because revisions in the log only
-// grow. Beyond that the leader promises: it takes a T that the oracle told,
+// What a replica applied of its own transactions closes itself, because their
+// revisions in the log only grow; but never past what a transaction over
+// several shards may still take that holds locks here. Beyond that the leader promises: it takes a T that the oracle told,
 // checks its lease, then looks at what is in flight, in this order; a leader
 // that was cut off would else close over its successor's writes.
 type closing struct {
@@ -40,16 +41,23 @@ func (c *closing) settle(index uint64) {
 // Observe tells a revision that the oracle had handed out before now was read.
 // A leader whose lease holds closes what nothing in flight can still take.
 func (r *Replica) Observe(now wire.Instant, last kv.Revision) {
-	if !r.role.serving || !r.HoldsLease(now) {
-		return
+	r.locks.observed = max(r.locks.observed, last)
+	if r.role.serving && r.HoldsLease(now) {
+		r.close(last)
 	}
+}
+
+// close closes last, which was handed out before this replica was certain to
+// lead, as far as nothing in flight can still take it.
+func (r *Replica) close(last kv.Revision) {
+	last = min(last, r.lowestLock())
 	if len(r.queue.inflight) > 0 && r.cfg.Mutant != mutant.CloseInFlight {
 		last = min(last, r.queue.inflight[0].rev-1)
 	}
 	if r.cfg.Mutant != mutant.CloseInFlight {
 		for _, it := range r.queue.evaluated {
 			if it.writes() {
-				last = min(last, r.state.applied.Revision)
+				last = min(last, r.state.applied.Ordered)
 				break
 			}
 		}

@@ -12,6 +12,10 @@ import (
 //
 //	1  effects   repeated: seq uvarint, revision uvarint, writes (mvcc.AppendWrites)
 //	2  mark      revision uvarint: the oracle's mark, in the system shard
+//	3  prepare   a transaction over several shards holds keys (record.go)
+//	4  decide    what becomes of it, in its primary shard
+//	5  resolve   the same in another shard
+//	6  forget    outcomes that nobody will ask for any more
 //	7  floor     revision uvarint: the compaction floor
 //
 // seq is the proposer's own and tells it, together with the entry's term,
@@ -20,6 +24,10 @@ import (
 const (
 	kindEffects = 1
 	kindMark    = 2
+	kindPrepare = 3
+	kindDecide  = 4
+	kindResolve = 5
+	kindForget  = 6
 	kindFloor   = 7
 )
 

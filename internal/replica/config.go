@@ -54,6 +54,9 @@ type Bounds struct {
 	// as long as the shard's log is smaller than LogKeepBytes.
 	LogKeepEntries uint64
 	LogKeepBytes   int64
+	// RingBytesMax bounds the last events of a shard that are kept in memory
+	// while somebody is fed with them; with 0 all come from the history.
+	RingBytesMax int
 }
 
 // DefaultBounds are the limits of a real node.
@@ -62,6 +65,7 @@ func DefaultBounds() Bounds {
 		QueueMax: 5000, QueueBytesMax: 64 << 20, EntryBytesMax: 1 << 20,
 		EffectBytesMax: 8 << 20, AnswerBytesMax: 8 << 20,
 		LogKeepEntries: 10_000, LogKeepBytes: 32 << 20,
+		RingBytesMax: 4 << 20,
 	}
 }
 
@@ -136,6 +140,7 @@ type Output struct {
 	Saves   []Save
 	Answers []Answer
 	Streams []Stream
+	Asks    []Ask
 }
 
 // pendingSave remembers what raft wants to hear after a Save.

@@ -10,6 +10,7 @@ func (r *Replica) expire(now wire.Instant, out *Output) {
 	before := now - wire.Instant(r.cfg.Timing.RequestTimeout)
 	l := &r.reads
 	l.fresh = r.expireReads(l.fresh, before, out)
+	l.blocked = r.expireReads(l.blocked, before, out)
 	l.waiting = r.expireReads(l.waiting, before, out)
 	l.running = r.expireReads(l.running, before, out)
 	l.unsure = r.expireReads(l.unsure, before, out)
@@ -36,6 +37,11 @@ func (r *Replica) expireReads(list []*read, before wire.Instant, out *Output) []
 // does not answer, and what follows was evaluated upon it.
 func (r *Replica) expireItems(before wire.Instant, out *Output) {
 	q := &r.queue
+	for len(q.blocked) > 0 && q.blocked[0].since < before {
+		q.bytes -= q.blocked[0].bytes
+		r.fail(q.blocked[0].origin, kv.ErrTimeout, out)
+		q.blocked = q.blocked[1:]
+	}
 	switch {
 	case len(q.evaluated) > 0 && q.evaluated[0].since < before,
 		len(q.arrived) > 0 && q.arrived[0].since < before:

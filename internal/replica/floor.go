@@ -34,6 +34,10 @@ const floorAsksMax = 64
 // Compacted is the compaction floor as of the last applied entry, 0 for none.
 func (r *Replica) Compacted() kv.Revision { return r.state.compacted }
 
+// ProposedFloor is the highest floor that went into the log in this term, 0 if
+// none did.
+func (r *Replica) ProposedFloor() kv.Revision { return r.floors.proposed }
+
 // ProposeFloor sends a compaction floor through the log, unless one that is
 // as high is on its way. It reports whether raft took it; Compacted tells when
 // it is applied.

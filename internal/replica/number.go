@@ -59,6 +59,7 @@ func (r *Replica) Numbered(now wire.Instant, t Ticket, base kv.Revision, out *Ou
 	r.queue.numbered = max(r.queue.numbered, base-1)
 	r.takeReads(now, t.upTo, base-1, out)
 	r.evaluate(out)
+	r.answerPrepares(out)
 }
 
 func (r *Replica) number(t Ticket, base kv.Revision) {
@@ -91,7 +92,7 @@ func (r *Replica) number(t Ticket, base kv.Revision) {
 // give makes rev the revision of an item that writes.
 func (r *Replica) give(it *item, rev kv.Revision) {
 	q := &r.queue
-	if rev <= r.closed.upTo || rev <= r.state.applied.Revision {
+	if rev <= r.closed.upTo || rev <= r.state.applied.Ordered {
 		r.broken(r.state.applied.Index, "revision %v is given out, but %v is closed", rev,
 			r.closed.upTo)
 	}

@@ -48,6 +48,8 @@ type queue struct {
 	// arrived wait for evaluation: the replica does not serve yet, a compare
 	// needs a number first, or too much is in flight.
 	arrived []*item
+	// blocked wait for the end of a transaction over several shards.
+	blocked []*item
 	// evaluated wait for their revision; a prefix of them may have it.
 	evaluated []*item
 	// inflight are proposed in term order, seq order. After the leadership is
@@ -70,7 +72,9 @@ type queue struct {
 	writing uint32
 }
 
-func (q *queue) len() int { return len(q.arrived) + len(q.evaluated) + len(q.inflight) }
+func (q *queue) len() int {
+	return len(q.arrived) + len(q.blocked) + len(q.evaluated) + len(q.inflight)
+}
 
 // next hands a new sequence number out.
 func (q *queue) next() uint64 {

@@ -18,9 +18,10 @@ type read struct {
 	seq    uint64
 	origin Origin
 	since  wire.Instant
-	// Exactly one of rng, txn and result is the work to do.
-	rng *kv.RangeRequest
-	txn *kv.TxnRequest
+	// Exactly one of rng, txn, gather and result is the work to do.
+	rng    *kv.RangeRequest
+	gather *wire.Gather
+	txn    *kv.TxnRequest
 	// evaluate says that txn may write: it only needs a revision first, to
 	// judge the revisions that it names.
 	evaluate bool
@@ -42,10 +43,11 @@ type read struct {
 
 // reads are those that a leader has not answered yet.
 type reads struct {
-	// fresh need T, waiting need writes to be applied, running are long and done
+	// fresh need T, blocked wait for the end of a transaction over several
+	// shards, waiting need writes to be applied, running are long and done
 	// in parts, unsure need to know that this replica still leads: asked are
 	// those that raft is asking a quorum for.
-	fresh, waiting, running, unsure, asked []*read
+	fresh, blocked, waiting, running, unsure, asked []*read
 	// last is what a mutant reads at.
 	last kv.Revision
 	// context names the last question to a quorum.
@@ -53,7 +55,8 @@ type reads struct {
 }
 
 func (l *reads) len() int {
-	return len(l.fresh) + len(l.waiting) + len(l.running) + len(l.unsure) + len(l.asked)
+	return len(l.fresh) + len(l.blocked) + len(l.waiting) + len(l.running) +
+		len(l.unsure) + len(l.asked)
 }
 
 func (l *reads) add(rd *read) { l.fresh = append(l.fresh, rd) }
@@ -76,6 +79,21 @@ func (r *Replica) submitRead(now wire.Instant, from Origin, req *wire.RangeAt, o
 		rd.at = r.reads.last
 	}
 	if rd.at == 0 || !r.canServe() {
+		r.reads.add(rd)
+		return
+	}
+	r.await(now, rd, out)
+}
+
+// submitGather reads several ranges at a revision that the asker took.
+func (r *Replica) submitGather(now wire.Instant, from Origin, g *wire.Gather, out *Output) {
+	spans := gatherSpans(g)
+	if !r.covers(spans) || g.At == 0 {
+		r.answer(from, &wire.Response{Code: wire.CodeWrongShard}, out)
+		return
+	}
+	rd := &read{seq: r.queue.next(), origin: from, since: now, gather: g, spans: spans, at: g.At}
+	if !r.canServe() {
 		r.reads.add(rd)
 		return
 	}
@@ -106,6 +124,10 @@ func (r *Replica) takeReads(now wire.Instant, upTo uint64, at kv.Revision, out *
 func (r *Replica) await(now wire.Instant, rd *read, out *Output) {
 	if rd.evaluate {
 		r.enqueue(now, rd.origin, rd.txn, out)
+		return
+	}
+	if r.readBlocked(rd.spans, rd.at) {
+		r.reads.blocked = append(r.reads.blocked, rd)
 		return
 	}
 	for _, span := range rd.spans {
@@ -193,6 +215,10 @@ func (r *Replica) result(rd *read) *wire.Response {
 		Reader: r.cfg.Engine, At: rd.at, Current: rd.at, Compacted: r.state.compacted,
 		BytesMax: r.cfg.Bounds.AnswerBytesMax,
 	}
+	if rd.gather != nil {
+		gathered := r.gather(rd.gather, rd.at, rd.at)
+		return &wire.Response{Gathered: &gathered}
+	}
 	if rd.txn != nil {
 		eval, err := mvcc.Evaluate(view, rd.txn, 0)
 		if err != nil {
@@ -265,7 +291,7 @@ func (r *Replica) Confirm(now wire.Instant, to Origin, resp *wire.Response, out 
 // refuseReads sends all readers to the new leader.
 func (r *Replica) refuseReads(out *Output) {
 	l := &r.reads
-	for _, list := range [][]*read{l.fresh, l.waiting, l.running, l.unsure, l.asked} {
+	for _, list := range [][]*read{l.fresh, l.blocked, l.waiting, l.running, l.unsure, l.asked} {
 		for _, rd := range list {
 			r.refuse(rd.origin, out)
 		}

@@ -46,11 +46,15 @@ func (r *Replica) Committed(now wire.Instant, out *Output) {
 	}
 	r.role.unapplied = nil
 	r.answerApplied(out)
+	r.flushAnswers(out)
+	r.tellNew(now, out)
+	r.unblock(now, out)
 	r.answerFloors(out)
-	r.closed.applied(r.state.applied.Revision)
+	r.closed.applied(min(r.state.applied.Ordered, r.lowestLock()))
 	r.closed.settle(r.state.applied.Index)
 	r.readApplied(now, out)
 	r.evaluate(out)
+	r.answerPrepares(out)
 }
 
 // Saved follows the oldest Save once it is on stable storage.
@@ -93,6 +97,7 @@ func (r *Replica) stepDown(out *Output) {
 	r.log.Info("follows", "term", r.role.term)
 	r.role.leader, r.role.serving = false, false
 	r.abandon(wire.CodeNotLeader, out)
+	r.dropLocks(out)
 	r.refuseFloors(out)
 	r.queue.overlay.Clear()
 	r.refuseReads(out)

@@ -32,6 +32,7 @@ type Replica struct {
 	closed closing
 	snaps  snapshots
 	member membership
+	locks  locks
 	floors floors
 	feeds  feeds
 }
@@ -119,7 +120,7 @@ func newReplica(cfg Config, id kv.ReplicaID, st state) *Replica {
 		cfg: cfg, id: id, state: st,
 		log: cfg.Logger.With(
 			"shard", cfg.Shard, "replica", uint64(id)),
-		queue: queue{overlay: mvcc.NewOverlay()},
+		queue: queue{overlay: mvcc.NewOverlay()}, locks: newLocks(),
 	}
 }
 
@@ -146,7 +147,10 @@ func (r *Replica) start(hard *raftpb.HardState, applied uint64) error {
 		return fmt.Errorf("shard %v: %w", r.cfg.Shard, err)
 	}
 	r.role.term = hard.GetTerm()
-	r.closed.applied(r.state.applied.Revision)
+	if err := r.loadLocks(); err != nil {
+		return err
+	}
+	r.closed.applied(min(r.state.applied.Ordered, r.lowestLock()))
 	return nil
 }
 
@@ -193,6 +197,7 @@ func (r *Replica) Tick(now wire.Instant, out *Output) {
 	r.expireFeeds(now, out)
 	if r.role.leader {
 		r.tend(now)
+		r.tendLocks(now, out)
 	}
 }
 

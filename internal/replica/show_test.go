@@ -23,9 +23,11 @@ func (s *story) submit() {
 			s.d.Fatalf(s.t, "%s: %v", line, err)
 		}
 		req := &wire.Request{ID: id, Shard: 1}
-		if words[1] == "get" {
+		switch {
+		case words[1] == "get":
 			req.Range = s.get(words[2:])
-		} else {
+		case s.watching(req, words[1:]):
+		default:
 			req.Txn = s.txn(words[1], words[2:])
 		}
 		s.node().input(func(r *Replica, out *Output) {
@@ -104,6 +106,10 @@ func showAnswer(r *wire.Response) string {
 		return fmt.Sprintf("%d: wrong shard", r.ID)
 	case r.Code != wire.CodeOK:
 		return fmt.Sprintf("%d: %v", r.ID, r.Err())
+	case r.Fed != nil:
+		return fmt.Sprintf("%d: %s", r.ID, showFed(r.Fed))
+	case r.Closed != nil:
+		return fmt.Sprintf("%d: %v is closed at index %d", r.ID, r.Closed.Revision, r.Closed.Index)
 	case r.Range != nil:
 		return fmt.Sprintf("%d: at %v%s", r.ID, r.Range.Revision, showPairs(r.Range))
 	}

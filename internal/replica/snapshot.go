@@ -124,7 +124,10 @@ func (r *Replica) restored(out *Output) {
 	}
 	r.role.restoring--
 	r.state = st
-	r.closed.applied(st.applied.Revision)
+	if err := r.loadLocks(); err != nil {
+		r.broken(st.applied.Index, "%v", err)
+	}
+	r.closed.applied(min(st.applied.Ordered, r.lowestLock()))
 	r.floors.sweep.restart()
 	r.feeds.restored(st.applied.Revision)
 	for _, it := range r.queue.inflight {

@@ -32,6 +32,10 @@ func (r *Replica) Submit(now wire.Instant, from Origin, req *wire.Request, out *
 		r.submitFloor(now, from, req.Compact.Revision, out)
 	case req.Txn != nil:
 		r.submitTxn(now, from, req.Txn, out)
+	case req.Gather != nil:
+		r.submitGather(now, from, req.Gather, out)
+	case req.Prepare != nil:
+		r.submitPrepare(now, from, req.Prepare, out)
 	default:
 		r.fail(from, kv.Invalid("request: neither a range nor a transaction"), out)
 	}
@@ -83,6 +87,10 @@ func (r *Replica) evaluate(out *Output) {
 	q := &r.queue
 	for len(q.arrived) > 0 && r.canServe() {
 		it := q.arrived[0]
+		if r.itemBlocked(it.req) {
+			q.arrived, q.blocked = q.arrived[1:], append(q.blocked, it)
+			continue
+		}
 		it.seq = q.next()
 		view := mvcc.View{
 			Reader: r.cfg.Engine, Overlay: q.overlay,
@@ -141,7 +149,7 @@ func (r *Replica) refuse(to Origin, out *Output) {
 // and nothing of it may stay in the overlay (invariant 3).
 func (r *Replica) abandon(code wire.Code, out *Output) {
 	q := &r.queue
-	for _, list := range [][]*item{q.evaluated, q.arrived} {
+	for _, list := range [][]*item{q.evaluated, q.arrived, q.blocked} {
 		for _, it := range list {
 			q.bytes -= it.bytes
 			r.answer(it.origin, &wire.Response{Code: code, Leader: r.Leader()}, out)
@@ -150,7 +158,7 @@ func (r *Replica) abandon(code wire.Code, out *Output) {
 	if r.cfg.Mutant != mutant.KeepOverlay && len(q.evaluated) > 0 {
 		q.overlay.DropFrom(q.evaluated[0].seq)
 	}
-	q.evaluated, q.arrived, q.tickets, q.writing = nil, nil, nil, 0
+	q.evaluated, q.arrived, q.blocked, q.tickets, q.writing = nil, nil, nil, nil, 0
 }
 
 // effectBytes is roughly what writes take in the log.
