@@ -11,6 +11,8 @@
 //	02 shard:BE32 'a'                       Applied: index, term, revision
 //	02 shard:BE32 'd'                       the shard's descriptor
 //	02 shard:BE32 'c'                       the compaction floor
+//	02 shard:BE32 'p' node:BE64 seq:BE64    a transaction over shards that holds keys
+//	02 shard:BE32 't' node:BE64 seq:BE64    what became of one
 //	02 0:BE32 'o'                           the oracle's high-water mark
 //	02 0:BE32 'r' node:BE64                 the node registry
 //	02 0:BE32 'm' shard:BE32                the shard map

@@ -29,6 +29,8 @@ const (
 	KindDescriptor Kind = 'd'
 	KindCompacted  Kind = 'c'
 	KindLease      Kind = 'l'
+	KindPrepare    Kind = 'p'
+	KindOutcome    Kind = 't'
 	KindOracle     Kind = 'o'
 	KindRegistry   Kind = 'r'
 	KindMap        Kind = 'm'
@@ -74,6 +76,14 @@ func ParseMetaKey(b []byte) (shard kv.ShardID, kind Kind, suffix []byte, err err
 	}
 	shard = kv.ShardID(binary.BigEndian.Uint32(b[1:]))
 	return shard, Kind(b[metaBytes-1]), b[metaBytes:], nil
+}
+
+// TxnKey appends the key of a record (KindPrepare, KindOutcome) of a
+// transaction over several shards, which is named by a node and a number.
+func TxnKey(buf []byte, shard kv.ShardID, kind Kind, node kv.NodeID, seq uint64) []byte {
+	buf = MetaKey(buf, shard, kind)
+	buf = binary.BigEndian.AppendUint64(buf, uint64(node))
+	return binary.BigEndian.AppendUint64(buf, seq)
 }
 
 // RegistryKey appends the key of a node's entry in the system shard.

@@ -153,6 +153,7 @@ func (r *Replica) applyPart(b engine.Batch, h *held, rev kv.Revision, effect []b
 		return err
 	}
 	r.state.applied.Revision = max(r.state.applied.Revision, rev)
+	r.feeds.applied(rev, part.Writes, part.Subs)
 	return nil
 }
 

@@ -59,8 +59,8 @@ func (r *Replica) Committed(now wire.Instant, out *Output) {
 
 // Saved follows the oldest Save once it is on stable storage.
 func (r *Replica) Saved(now wire.Instant, out *Output) {
-	done := r.saves[0]
-	r.saves = r.saves[1:]
+	done := r.role.saves[0]
+	r.role.saves = r.role.saves[1:]
 	if done.installed {
 		r.restored(out)
 	}
@@ -126,7 +126,7 @@ func (r *Replica) save(now wire.Instant, m *raftpb.Message, out *Output) {
 	}
 	save.Record = rec
 	empty := rec.Reset == nil && rec.Hard == nil && len(rec.Entries) == 0
-	if empty && len(r.saves) == 0 {
+	if empty && len(r.role.saves) == 0 {
 		r.respond(now, done.responses, out)
 		return
 	}
@@ -137,7 +137,7 @@ func (r *Replica) save(now wire.Instant, m *raftpb.Message, out *Output) {
 			}
 		}
 	}
-	r.saves = append(r.saves, done)
+	r.role.saves = append(r.role.saves, done)
 	out.Saves = append(out.Saves, save)
 }
 

@@ -24,7 +24,6 @@ type Replica struct {
 	log    *slog.Logger
 	raft   *raft.RawNode
 	state  state
-	saves  []pendingSave
 	role   role
 	lease  lease
 	queue  queue
@@ -51,6 +50,8 @@ type role struct {
 	// restored counts the snapshots on their way into the engine; nothing is
 	// read meanwhile.
 	restoring int
+	// saves are under way to stable storage, in their order.
+	saves []pendingSave
 }
 
 // Held reports whether the engine holds a replica of a shard that is this

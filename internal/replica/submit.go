@@ -20,6 +20,12 @@ func (r *Replica) Submit(now wire.Instant, from Origin, req *wire.Request, out *
 		r.submitFeed(now, from, req.Feed, out)
 	case !r.role.leader:
 		r.refuse(from, out)
+	case req.Decide != nil:
+		r.submitDecide(from, req.Decide, out)
+	case req.Resolve != nil:
+		r.submitResolve(from, req.Resolve, out)
+	case req.Settle != nil:
+		r.submitSettle(now, from, req.Settle, out)
 	case r.queue.len()+r.reads.len() >= r.cfg.Bounds.QueueMax:
 		r.fail(from, kv.ErrTooManyRequests, out)
 	case r.queue.bytes >= r.cfg.Bounds.QueueBytesMax:
