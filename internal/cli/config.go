@@ -32,6 +32,7 @@ type startOptions struct {
 	addresses  addresses
 	founding   founding
 	serving    serving
+	compacting compacting
 	logging    logging
 }
 
@@ -78,6 +79,7 @@ func addStartFlags(cmd *cobra.Command) *startOptions {
 		"host:port where nodes reach it, else as the members say")
 	o.founding.addFlags(cmd)
 	o.serving.addFlags(cmd)
+	o.compacting.addFlags(cmd)
 	o.logging.addFlags(cmd, "info")
 	return o
 }
@@ -145,6 +147,10 @@ func (l *logging) chosen() slog.Level {
 func (o *startOptions) config() (instanceConfig, error) {
 	problems := o.serving.check()
 	problems = append(problems, o.addresses.complete(o.founding.peerOf(o.name))...)
+	auto, err := o.compacting.auto()
+	if err != nil {
+		problems = append(problems, err)
+	}
 	members, shards := o.founding.members, o.founding.shards
 	if len(members) == 0 && o.addresses.advertisePeer != "" {
 		members = memberList{{Name: o.name, Peer: o.addresses.advertisePeer}}
@@ -169,6 +175,7 @@ func (o *startOptions) config() (instanceConfig, error) {
 			ReadMode:       o.serving.mode(),
 			Limits:         o.serving.limits(),
 			RequestTimeout: o.serving.requestTimeout,
+			AutoCompaction: auto,
 			Version:        version(),
 		},
 	}

@@ -17,6 +17,7 @@ type demoCommand struct {
 	ephemeral              bool
 	clientPorts, peerPorts portList
 	splitAt                keyList
+	compacting             compacting
 	logging                logging
 }
 
@@ -55,6 +56,7 @@ func (d *demoCommand) addFlags(cmd *cobra.Command) {
 	flags.Var(&d.clientPorts, "client-ports",
 		"a port for each node's clients, else 2379,22379,32379")
 	flags.Var(&d.peerPorts, "peer-ports", "a port for each node's peers, else as said above")
+	d.compacting.addFlags(cmd)
 	d.logging.addFlags(cmd, "warn")
 }
 
@@ -121,6 +123,9 @@ func (d *demoCommand) complete(cmd *cobra.Command) error {
 	}
 	if d.shards < 1 || d.shards > demoShardsMax {
 		bad("--shards is %d, it must be from 1 to %d", d.shards, demoShardsMax)
+	}
+	if _, err := d.compacting.auto(); err != nil {
+		problems = append(problems, err)
 	}
 	if d.ephemeral && given("data") {
 		bad("--ephemeral and --data exclude each other")

@@ -14,6 +14,7 @@ import (
 // configs are the nodes of the demo, n1 and so on.
 func (d *demoCommand) configs(logger *slog.Logger) []instanceConfig {
 	cluster := node.Cluster{Shards: d.shards, SplitAt: d.splitAt}
+	auto, _ := d.compacting.auto() // complete has checked it
 	configs := make([]instanceConfig, d.nodes)
 	for i := range configs {
 		name := fmt.Sprintf("n%d", i+1)
@@ -22,7 +23,8 @@ func (d *demoCommand) configs(logger *slog.Logger) []instanceConfig {
 		c.node = node.Config{
 			Name: name, Dir: filepath.Join(d.data, name), Durability: node.DurabilitySync,
 			Listen: loopback(d.peerPorts[i]), AdvertiseClient: c.listen,
-			Version: version(), Logger: logger.With("node", name),
+			AutoCompaction: auto,
+			Version:        version(), Logger: logger.With("node", name),
 		}
 		if d.ephemeral {
 			c.node.Dir, c.node.Durability = "", node.DurabilityMemory

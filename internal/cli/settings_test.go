@@ -77,6 +77,7 @@ func TestEverySettingIsAFlagAVariableAndALine(t *testing.T) {
 		"initial-cluster": "n1=q:2,n2=p:2", "initial-cluster-token": "t",
 		"initial-shards": "3", "split-at": "a%2Cb,c", "replicas": "2", "durability": "os",
 		"read-mode": "quorum", "request-timeout": "7s", "max-request-bytes": "4096",
+		"auto-compaction-mode": "revision", "auto-compaction-retention": "1000",
 		"max-txn-ops": "9", "pprof": "true", "log-level": "warn", "log-format": "json",
 	}
 	cmd := &cobra.Command{}

@@ -18,6 +18,7 @@ import (
 	"github.com/miruvor/miruvor/internal/placement"
 	"github.com/miruvor/miruvor/internal/replica"
 	"github.com/miruvor/miruvor/internal/wire"
+	"github.com/miruvor/miruvor/internal/worker"
 )
 
 // Durability is what a write is on before it is answered.
@@ -74,6 +75,9 @@ type Config struct {
 	Workers        int
 	Limits         kv.Limits
 	RequestTimeout time.Duration
+	// AutoCompaction says when the cluster compacts itself. It is the leader of
+	// the system shard that goes by it, so all nodes are given the same.
+	AutoCompaction worker.AutoCompaction
 	Version        string
 	Logger         *slog.Logger
 
@@ -154,6 +158,7 @@ func (c Config) Validate() error {
 		bad("peer: %q is not host:port: %v", c.Listen, err)
 	}
 	problems = append(problems, c.Cluster.validate(c.Name)...)
+	problems = append(problems, checkAutoCompaction(c.AutoCompaction)...)
 	return errors.Join(problems...)
 }
 

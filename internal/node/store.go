@@ -101,7 +101,7 @@ func (n *Node) do(ctx context.Context, key []byte, req worker.Request) (worker.R
 		return r, r.Err
 	case errors.Is(err, kv.ErrStopped):
 		return r, err
-	case req.Txn != nil:
+	case req.Txn != nil || req.Compact != nil:
 		return r, fmt.Errorf("%w: %w", kv.ErrUncertain, err)
 	}
 	return r, fmt.Errorf("%w: %w", kv.ErrTimeout, err)
@@ -193,6 +193,7 @@ func (n *Node) workerConfig(index, count int, id member.Identity) worker.Config 
 		Place: worker.Place{Index: index, Count: count}, Node: n.membership.self.ID,
 		Incarnation: id.ReplicaIncarnation(), Engine: n.engine, Log: n.raftlog, Map: n.shards,
 		Timing: timing, Bounds: n.cfg.lab.bounds, ReadMode: n.cfg.ReadMode,
-		Restarted: n.membership.restarted, Logger: n.log,
+		AutoCompaction: n.cfg.AutoCompaction,
+		Restarted:      n.membership.restarted, Logger: n.log,
 	}
 }

@@ -9,11 +9,6 @@ import (
 
 var errUnserved = fmt.Errorf("%w: not served yet", kv.ErrInvalid)
 
-// Compact implements kv.Store.
-func (n *Node) Compact(context.Context, kv.Revision) (kv.Revision, error) {
-	return 0, errUnserved
-}
-
 // Watch implements kv.Store.
 func (n *Node) Watch(context.Context) (kv.WatchStream, error) { return nil, errUnserved }
 

@@ -20,6 +20,9 @@ type call struct {
 	// at; 0 while each may choose.
 	at   kv.Revision
 	done bool
+	// againAt is when a range begins anew whose revision was compacted before
+	// all shards had read at it; 0 for not at all.
+	againAt wire.Instant
 	// plan is what is left to visit of a range that is read shard by shard.
 	plan *walk
 }
@@ -67,11 +70,14 @@ func (w *Worker) Submit(now wire.Instant, req Request) {
 	w.calls.live++
 	w.calls.bytes += c.bytes
 	w.calls.list = append(w.calls.list, c)
-	if req.Txn != nil {
+	switch {
+	case req.Txn != nil:
 		w.routeTxn(now, c)
-		return
+	case req.Compact != nil:
+		w.start(now, c, &leg{shard: kv.SystemShard, compact: req.Compact})
+	default:
+		w.routeRange(now, c)
 	}
-	w.routeRange(now, c)
 }
 
 // routeTxn sends a transaction to the shard that holds its keys.
@@ -138,6 +144,20 @@ func (w *Worker) takeRevision(c *call, over []placement.Shard) {
 	})
 }
 
+// readAgain has a range that names no revision begin anew, if the one that was
+// taken for it is compacted. It reports whether it does.
+func (w *Worker) readAgain(now wire.Instant, l *leg, resp *wire.Response) bool {
+	c := l.call
+	if resp.Code != wire.CodeCompacted || l.rng == nil || c.req.Range.Revision != 0 {
+		return false
+	}
+	for _, l := range c.legs {
+		delete(w.calls.open, l.id)
+	}
+	c.legs, c.plan, c.at, c.againAt = nil, nil, 0, now+retryMin
+	return true
+}
+
 // part is what of a range lies in a shard.
 func (w *Worker) part(c *call, s placement.Shard) *wire.RangeAt {
 	part := &wire.RangeAt{RangeRequest: *c.req.Range, At: c.at}
@@ -176,6 +196,10 @@ func (w *Worker) tickCalls(now wire.Instant) {
 		case now >= c.req.Deadline:
 			w.finish(c, Reply{Err: c.expired()})
 			continue
+		}
+		if c.againAt != 0 && now >= c.againAt {
+			c.againAt = 0
+			w.routeRange(now, c)
 		}
 		for _, l := range c.legs {
 			w.retryIfDue(now, l)

@@ -37,6 +37,8 @@ type Config struct {
 	Timing   replica.Timing
 	Bounds   replica.Bounds
 	ReadMode replica.ReadMode
+	// AutoCompaction says when the cluster compacts itself.
+	AutoCompaction AutoCompaction
 	// Restarted says that the node may have voted before.
 	Restarted bool
 	Mutant    mutant.Mutant
@@ -60,23 +62,26 @@ const (
 	oracleTimeout = wire.Instant(300 * time.Millisecond)
 )
 
-// Request is a client's: exactly one of Txn and Range is set. Both were
-// validated.
+// Request is a client's: exactly one of Txn, Range and Compact is set. They
+// were validated.
 type Request struct {
 	// ID comes back in the Reply. It is the caller's and not zero.
 	ID    uint64
 	Txn   *kv.TxnRequest
 	Range *kv.RangeRequest
+	// Compact raises the compaction floor of the cluster.
+	Compact *wire.Compact
 	// Deadline is when the client gives up.
 	Deadline wire.Instant
 }
 
 // Reply answers a Request.
 type Reply struct {
-	ID    uint64
-	Txn   *kv.TxnResponse
-	Range *kv.RangeResponse
-	Err   error
+	ID        uint64
+	Txn       *kv.TxnResponse
+	Range     *kv.RangeResponse
+	Compacted *wire.Compacted
+	Err       error
 }
 
 // Effects are what a pass wants done, in any order, but Saves in theirs. The

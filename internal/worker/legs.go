@@ -15,9 +15,10 @@ type leg struct {
 	shard kv.ShardID
 	// key is one of those that the leg is about, to find its shard again.
 	key []byte
-	// Exactly one of txn and rng is set.
-	txn *kv.TxnRequest
-	rng *wire.RangeAt
+	// Exactly one of txn, rng and compact is set.
+	txn     *kv.TxnRequest
+	rng     *wire.RangeAt
+	compact *wire.Compact
 	// hint is who leads according to the last answer, 0 if it did not tell.
 	hint kv.NodeID
 	// to is the node that was asked last; sent says that it may be at work.
@@ -33,7 +34,9 @@ type leg struct {
 }
 
 // writes reports whether asking twice could do something twice.
-func (l *leg) writes() bool { return l.txn != nil && !mvcc.ReadOnly(l.txn) }
+func (l *leg) writes() bool {
+	return l.compact != nil || l.txn != nil && !mvcc.ReadOnly(l.txn)
+}
 
 func (l *leg) serializable() bool { return l.rng != nil && l.rng.Serializable }
 
@@ -57,7 +60,7 @@ func (w *Worker) ask(now wire.Instant, l *leg) {
 	if !l.writes() {
 		l.retryAt = now + legTimeout
 	}
-	req := &wire.Request{ID: l.id, Shard: l.shard, Txn: l.txn, Range: l.rng}
+	req := &wire.Request{ID: l.id, Shard: l.shard, Txn: l.txn, Range: l.rng, Compact: l.compact}
 	if _, here := w.replicas[l.shard]; here && l.to == w.cfg.Node {
 		w.serve(now, replica.Origin{Node: w.cfg.Node, ID: l.id}, req)
 		return
@@ -89,6 +92,7 @@ func (w *Worker) receiveResponse(now wire.Instant, from kv.NodeID, resp *wire.Re
 	switch {
 	case ok:
 		w.answerLeg(now, from, l, resp)
+	case w.pushed(now, from, resp):
 	case resp.ID == w.routes.mapAsked:
 		w.receiveMap(resp)
 	default:
@@ -114,7 +118,9 @@ func (w *Worker) answerLeg(now wire.Instant, from kv.NodeID, l *leg, resp *wire.
 	case wire.CodeRetry:
 		w.pauseLeg(now, l)
 	default:
-		w.finish(l.call, Reply{Err: resp.Err()})
+		if !w.readAgain(now, l, resp) {
+			w.finish(l.call, Reply{Err: resp.Err()})
+		}
 	}
 }
 
@@ -143,7 +149,7 @@ func (w *Worker) retryIfDue(now wire.Instant, l *leg) {
 	if l.sent {
 		w.routes.forget(l.shard)
 	}
-	if s := w.shards.Locate(l.key); s != nil {
+	if s := w.shards.Locate(l.key); s != nil && l.shard != kv.SystemShard {
 		l.shard = s.ID
 	}
 	w.ask(now, l)
@@ -152,6 +158,10 @@ func (w *Worker) retryIfDue(now wire.Instant, l *leg) {
 // Lost tells that a request never left this node: it can be sent again.
 func (w *Worker) Lost(now wire.Instant, m *wire.Message) {
 	if m.Request == nil {
+		return
+	}
+	if p, _ := w.pushOf(m.Request.ID); p != nil {
+		w.pausePush(now, p)
 		return
 	}
 	l, ok := w.calls.open[m.Request.ID]
@@ -174,6 +184,7 @@ func (w *Worker) lostNode(now wire.Instant, node kv.NodeID) {
 			delete(w.routes.leaders, shard)
 		}
 	}
+	w.lostPushes(now, node)
 	for _, c := range w.calls.list {
 		for _, l := range c.legs {
 			if c.done || l.done || !l.sent || l.to != node {
@@ -194,6 +205,8 @@ func (w *Worker) legDone(now wire.Instant, l *leg, resp *wire.Response) {
 	switch {
 	case l.txn != nil:
 		w.finish(c, Reply{Txn: resp.Txn})
+	case l.compact != nil:
+		w.finish(c, Reply{Compacted: resp.Compacted})
 	case c.plan != nil:
 		w.step(now, c, l, resp.Range)
 	default:

@@ -22,6 +22,8 @@ type office struct {
 	releasedAt wire.Instant
 	// waiting are the requests that a mark has to be committed for.
 	waiting []errand
+	// compaction is led from here too.
+	compaction compaction
 }
 
 // errand is a request for revisions that waits.

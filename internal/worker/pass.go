@@ -17,10 +17,12 @@ const roundsMax = 64
 // wants to be called again soon.
 func (w *Worker) Pass(now wire.Instant) (eff *Effects, more bool) {
 	working := w.work(now)
+	working = w.sweep() || working
 	busy := true
 	for round := 0; busy && round < roundsMax; round++ {
 		w.askOracle(now)
 		w.runOracle(now)
+		w.runCompaction(now)
 		busy = w.settle(now)
 		busy = w.deliver(now) || busy
 	}
@@ -38,8 +40,8 @@ const partsMax = 4
 func (w *Worker) work(now wire.Instant) bool {
 	parts := 0
 	for range w.order {
-		w.turn = (w.turn + 1) % len(w.order)
-		if w.replicas[w.order[w.turn]].Work(now, &w.out) {
+		w.turns.read = (w.turns.read + 1) % len(w.order)
+		if w.replicas[w.order[w.turns.read]].Work(now, &w.out) {
 			parts++
 		}
 		if parts == partsMax {
@@ -47,6 +49,33 @@ func (w *Worker) work(now wire.Instant) bool {
 		}
 	}
 	return parts > 0
+}
+
+// turns are where in order something was done last that is done in parts.
+type turns struct {
+	read, sweep int
+	// sweepsLeft are the parts of sweeps that may be done before the next tick.
+	sweepsLeft int
+}
+
+// sweepsPerTick keeps sweeping to a part of the time: a part takes about a
+// millisecond, a tick 50.
+const sweepsPerTick = 16
+
+// sweep does a part of a sweep, of the replicas in turn. It reports whether there
+// may be more to do before the next tick.
+func (w *Worker) sweep() bool {
+	for range w.order {
+		if w.turns.sweepsLeft == 0 {
+			return false
+		}
+		w.turns.sweep = (w.turns.sweep + 1) % len(w.order)
+		if w.replicas[w.order[w.turns.sweep]].Sweep() {
+			w.turns.sweepsLeft--
+			return true
+		}
+	}
+	return false
 }
 
 // settle takes what replicas have ready, commits it, and tells them.

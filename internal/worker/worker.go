@@ -30,8 +30,7 @@ type Worker struct {
 	out      replica.Output
 	effects  Effects
 	observed kv.Revision
-	// turn is where in order a part of a long read was done last.
-	turn int
+	turns    turns
 	// told is when a shard's leader was last told that the replica it
 	// replicates to is not here.
 	told map[kv.ShardID]wire.Instant
@@ -125,6 +124,8 @@ func (w *Worker) Tick(now wire.Instant) {
 	}
 	w.tickOracle(now)
 	w.moveOracle(now)
+	w.tickCompaction(now)
+	w.turns.sweepsLeft = sweepsPerTick
 	w.closeShards(now)
 	w.tickCalls(now)
 }
@@ -206,6 +207,8 @@ func (w *Worker) serve(now wire.Instant, from replica.Origin, req *wire.Request)
 		w.serveOracle(now, from, req.Oracle.Count)
 	case req.Map != nil:
 		w.respond(from, w.mapResponse())
+	case req.Compact != nil && req.Shard == kv.SystemShard:
+		w.serveCompact(now, from, req.Compact.Revision)
 	default:
 		r.Submit(now, from, req, &w.out)
 	}
