@@ -68,6 +68,10 @@ func (r *Replica) applyEntry(b engine.Batch, e *raftpb.Entry) error {
 		return putApplied(b, r.cfg.Shard, keyspace.KindOracle, keyspace.Applied{
 			Index: e.GetIndex(), Term: e.GetTerm(), Revision: mark,
 		})
+	case kindLeases:
+		return r.applyLeases(b, e, body)
+	case kindLeaseMarks:
+		return r.applyMarks(b, body)
 	case kindFloor:
 		return r.applyFloor(b, e, body)
 	}

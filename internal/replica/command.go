@@ -17,6 +17,10 @@ import (
 //	5  resolve   the same in another shard
 //	6  forget    outcomes that nobody will ask for any more
 //	7  floor     revision uvarint: the compaction floor
+//	8  leases    batch uvarint, repeated: lease uvarint, length uvarint, record
+//	             (keyspace.LeaseRecord; none of a lease that is gone)
+//	9  marks     repeated: lease uvarint, 0 active, 1 closing or 2 forgotten,
+//	             life uvarint
 //
 // seq is the proposer's own and tells it, together with the entry's term,
 // which request the effect answers. Kinds are forever; an unknown one stops the
@@ -29,6 +33,9 @@ const (
 	kindResolve = 5
 	kindForget  = 6
 	kindFloor   = 7
+	kindLeases  = 8
+
+	kindLeaseMarks = 9
 )
 
 // effect is one transaction's writes, as the log holds it.

@@ -140,7 +140,9 @@ type Output struct {
 	Saves   []Save
 	Answers []Answer
 	Streams []Stream
-	Asks    []Ask
+	// Attaches are requests to the system shard; Attached follows each.
+	Attaches []Attach
+	Asks     []Ask
 }
 
 // pendingSave remembers what raft wants to hear after a Save.

@@ -22,6 +22,8 @@ func (r *Replica) expire(now wire.Instant, out *Output) {
 	}
 	r.expireItems(before, out)
 	r.expireFloors(before, out)
+	r.expireLeases(before, out)
+	r.answerKeys(now, out)
 }
 
 func (r *Replica) expireReads(list []*read, before wire.Instant, out *Output) []*read {

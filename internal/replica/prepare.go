@@ -106,6 +106,7 @@ func (r *Replica) answerPrepared(h *held, out *Output) {
 	r.answer(w.origin, &wire.Response{Prepared: &wire.Prepared{
 		Token:    h.token,
 		Gathered: r.gather(&w.req.Gather, 0, max(w.req.Gather.At, h.lower)),
+		Missing:  r.leases.missing(w.req.Leases),
 	}}, out)
 }
 

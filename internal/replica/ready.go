@@ -17,6 +17,7 @@ import (
 func (r *Replica) Ready(now wire.Instant, out *Output) bool {
 	r.tendFeeds(now, out)
 	r.askQuorum()
+	r.proposeMarks(out)
 	if !r.raft.HasReady() {
 		return false
 	}
@@ -50,6 +51,7 @@ func (r *Replica) Committed(now wire.Instant, out *Output) {
 	r.tellNew(now, out)
 	r.unblock(now, out)
 	r.answerFloors(out)
+	r.answerLeases(now, out)
 	r.closed.applied(min(r.state.applied.Ordered, r.lowestLock()))
 	r.closed.settle(r.state.applied.Index)
 	r.readApplied(now, out)
@@ -86,6 +88,7 @@ func (r *Replica) follow(rd raft.Ready, out *Output) {
 	if begins {
 		r.log.Info("leads", "term", term)
 		r.lease.lead()
+		r.leases.batch = 0
 		r.queue.numbered = r.state.applied.Revision
 		r.member.lead()
 	}
@@ -99,6 +102,7 @@ func (r *Replica) stepDown(out *Output) {
 	r.abandon(wire.CodeNotLeader, out)
 	r.dropLocks(out)
 	r.refuseFloors(out)
+	r.refuseLeases(out)
 	r.queue.overlay.Clear()
 	r.refuseReads(out)
 }

@@ -31,9 +31,15 @@ type Replica struct {
 	closed closing
 	snaps  snapshots
 	member membership
+	duties
+}
+
+// duties are what a replica does beside reading and writing.
+type duties struct {
 	locks  locks
 	floors floors
 	feeds  feeds
+	leases leases
 }
 
 // role is what Raft made of this replica.
@@ -121,7 +127,7 @@ func newReplica(cfg Config, id kv.ReplicaID, st state) *Replica {
 		cfg: cfg, id: id, state: st,
 		log: cfg.Logger.With(
 			"shard", cfg.Shard, "replica", uint64(id)),
-		queue: queue{overlay: mvcc.NewOverlay()}, locks: newLocks(),
+		queue: queue{overlay: mvcc.NewOverlay()}, duties: duties{locks: newLocks()},
 	}
 }
 
@@ -148,7 +154,7 @@ func (r *Replica) start(hard *raftpb.HardState, applied uint64) error {
 		return fmt.Errorf("shard %v: %w", r.cfg.Shard, err)
 	}
 	r.role.term = hard.GetTerm()
-	if err := r.loadLocks(); err != nil {
+	if err := errors.Join(r.loadLocks(), r.loadMarks()); err != nil {
 		return err
 	}
 	r.closed.applied(min(r.state.applied.Ordered, r.lowestLock()))

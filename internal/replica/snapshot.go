@@ -1,6 +1,7 @@
 package replica
 
 import (
+	"errors"
 	"math"
 
 	"github.com/miruvor/miruvor/internal/engine"
@@ -124,7 +125,7 @@ func (r *Replica) restored(out *Output) {
 	}
 	r.role.restoring--
 	r.state = st
-	if err := r.loadLocks(); err != nil {
+	if err := errors.Join(r.loadLocks(), r.loadMarks()); err != nil {
 		r.broken(st.applied.Index, "%v", err)
 	}
 	r.closed.applied(min(st.applied.Ordered, r.lowestLock()))

@@ -36,6 +36,8 @@ func (r *Replica) Submit(now wire.Instant, from Origin, req *wire.Request, out *
 		r.submitRead(now, from, req.Range, out)
 	case req.Compact != nil:
 		r.submitFloor(now, from, req.Compact.Revision, out)
+	case req.Lease != nil:
+		r.submitLease(now, from, req.Lease, out)
 	case req.Txn != nil:
 		r.submitTxn(now, from, req.Txn, out)
 	case req.Gather != nil:
@@ -116,6 +118,11 @@ func (r *Replica) evaluate(out *Output) {
 		if err != nil {
 			q.bytes -= it.bytes
 			r.fail(it.origin, err, out)
+			continue
+		}
+		if id := r.leases.inactive(eval.Writes); id != 0 {
+			q.bytes -= it.bytes
+			r.answer(it.origin, inactive(id), out)
 			continue
 		}
 		it.eval = eval
