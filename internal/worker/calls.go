@@ -74,7 +74,7 @@ func (w *Worker) Submit(now wire.Instant, req Request) {
 	case req.Txn != nil:
 		w.routeTxn(now, c)
 	case req.Compact != nil:
-		w.start(now, c, &leg{shard: kv.SystemShard, compact: req.Compact})
+		w.start(now, c, &leg{shard: kv.SystemShard, req: wire.Request{Compact: req.Compact}})
 	default:
 		w.routeRange(now, c)
 	}
@@ -100,7 +100,7 @@ func (w *Worker) routeTxn(now wire.Instant, c *call) {
 	if shard == nil {
 		shard = &w.shards.Shards[0]
 	}
-	w.start(now, c, &leg{shard: shard.ID, key: shard.Range.Start, txn: c.req.Txn})
+	w.start(now, c, &leg{shard: shard.ID, key: shard.Range.Start, req: wire.Request{Txn: c.req.Txn}})
 }
 
 func crossShard(a, b *placement.Shard, first, span kv.Range) error {
@@ -119,7 +119,9 @@ func (w *Worker) routeRange(now wire.Instant, c *call) {
 	}
 	switch {
 	case len(over) == 1:
-		w.start(now, c, &leg{shard: over[0].ID, key: req.Start, rng: w.part(c, over[0])})
+		w.start(now, c, &leg{
+			shard: over[0].ID, key: req.Start, req: wire.Request{Range: w.part(c, over[0])},
+		})
 	case req.Serializable:
 		w.walk(now, c, over)
 	default:
@@ -148,7 +150,7 @@ func (w *Worker) takeRevision(c *call, over []placement.Shard) {
 // taken for it is compacted. It reports whether it does.
 func (w *Worker) readAgain(now wire.Instant, l *leg, resp *wire.Response) bool {
 	c := l.call
-	if resp.Code != wire.CodeCompacted || l.rng == nil || c.req.Range.Revision != 0 {
+	if resp.Code != wire.CodeCompacted || l.req.Range == nil || c.req.Range.Revision != 0 {
 		return false
 	}
 	for _, l := range c.legs {

@@ -15,10 +15,8 @@ type leg struct {
 	shard kv.ShardID
 	// key is one of those that the leg is about, to find its shard again.
 	key []byte
-	// Exactly one of txn, rng and compact is set.
-	txn     *kv.TxnRequest
-	rng     *wire.RangeAt
-	compact *wire.Compact
+	// req is what is asked, but for its ID and Shard.
+	req wire.Request
 	// hint is who leads according to the last answer, 0 if it did not tell.
 	hint kv.NodeID
 	// to is the node that was asked last; sent says that it may be at work.
@@ -35,10 +33,10 @@ type leg struct {
 
 // writes reports whether asking twice could do something twice.
 func (l *leg) writes() bool {
-	return l.compact != nil || l.txn != nil && !mvcc.ReadOnly(l.txn)
+	return l.req.Compact != nil || l.req.Txn != nil && !mvcc.ReadOnly(l.req.Txn)
 }
 
-func (l *leg) serializable() bool { return l.rng != nil && l.rng.Serializable }
+func (l *leg) serializable() bool { return l.req.Range != nil && l.req.Range.Serializable }
 
 // start adds a leg to its call and asks.
 func (w *Worker) start(now wire.Instant, c *call, l *leg) {
@@ -60,12 +58,13 @@ func (w *Worker) ask(now wire.Instant, l *leg) {
 	if !l.writes() {
 		l.retryAt = now + legTimeout
 	}
-	req := &wire.Request{ID: l.id, Shard: l.shard, Txn: l.txn, Range: l.rng, Compact: l.compact}
+	req := l.req
+	req.ID, req.Shard = l.id, l.shard
 	if _, here := w.replicas[l.shard]; here && l.to == w.cfg.Node {
-		w.serve(now, replica.Origin{Node: w.cfg.Node, ID: l.id}, req)
+		w.serve(now, replica.Origin{Node: w.cfg.Node, ID: l.id}, &req)
 		return
 	}
-	w.send(l.to, wire.Message{Request: req})
+	w.send(l.to, wire.Message{Request: &req})
 }
 
 // target is the node to ask: for a serializable read any that holds the
@@ -203,9 +202,9 @@ func (w *Worker) lostNode(now wire.Instant, node kv.NodeID) {
 func (w *Worker) legDone(now wire.Instant, l *leg, resp *wire.Response) {
 	c := l.call
 	switch {
-	case l.txn != nil:
+	case l.req.Txn != nil:
 		w.finish(c, Reply{Txn: resp.Txn})
-	case l.compact != nil:
+	case l.req.Compact != nil:
 		w.finish(c, Reply{Compacted: resp.Compacted})
 	case c.plan != nil:
 		w.step(now, c, l, resp.Range)

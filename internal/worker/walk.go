@@ -61,7 +61,7 @@ func (w *Worker) visit(now wire.Instant, c *call, i int) {
 			part.Limit, part.BytesMax, part.KeysOnly = 1, 0, true
 		}
 	}
-	l := &leg{shard: p.shards[i].ID, key: part.Start, rng: part}
+	l := &leg{shard: p.shards[i].ID, key: part.Start, req: wire.Request{Range: part}}
 	p.legs[l] = i
 	w.start(now, c, l)
 }
@@ -83,7 +83,7 @@ func (w *Worker) step(now wire.Instant, c *call, l *leg, part *kv.RangeResponse)
 		p.bytes += len(pair.Key) + len(pair.Value)
 	}
 	over := req.Limit > 0 && p.keys > req.Limit
-	if over || part.More || l.rng.KeysOnly != req.KeysOnly && len(part.KVs) > 0 ||
+	if over || part.More || l.req.Range.KeysOnly != req.KeysOnly && len(part.KVs) > 0 ||
 		i+1 == len(p.shards) {
 		w.finish(c, Reply{Range: p.merge(req)})
 		return
