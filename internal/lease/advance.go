@@ -25,8 +25,7 @@ func (l *Lessor) Advance(now wire.Instant) (expired []kv.LeaseID) {
 			continue
 		case h.deadline <= now:
 			heap.Pop(&l.events)
-			l.Revoke(h.id)
-			l.stats.Expired++
+			l.Revoke(now, h.id)
 			expired = append(expired, h.id)
 			continue
 		case h.checkpoint <= now:

@@ -153,9 +153,12 @@ func (l *Lessor) Attach(id kv.LeaseID, shard kv.ShardID) (batch uint64) {
 }
 
 // Revoke begins the end of a lease that exists.
-func (l *Lessor) Revoke(id kv.LeaseID) (batch uint64) {
+func (l *Lessor) Revoke(now wire.Instant, id kv.LeaseID) (batch uint64) {
 	h := l.leases[id]
 	if !h.revoking {
+		if h.deadline <= now {
+			l.stats.Expired++
+		}
 		h.revoking = true
 		l.stats.Revoking++
 		l.change(h)

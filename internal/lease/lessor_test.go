@@ -94,7 +94,7 @@ func (s *story) change(out *strings.Builder) {
 	case "attach":
 		batch = l.Attach(id, kv.ShardID(s.number(1)))
 	case "revoke":
-		batch = l.Revoke(id)
+		batch = l.Revoke(s.now, id)
 	case "remove":
 		batch = l.Remove(id)
 	}

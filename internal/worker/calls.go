@@ -20,6 +20,10 @@ type call struct {
 	// at; 0 while each may choose.
 	at   kv.Revision
 	done bool
+	// then takes the reply if the worker asked itself, nil for a client's call.
+	then func(wire.Instant, Reply)
+	// lease is what the system shard told of the lease whose keys are asked for.
+	lease *wire.LeaseResponse
 	// againAt is when a range begins anew whose revision was compacted before
 	// all shards had read at it; 0 for not at all.
 	againAt wire.Instant
@@ -38,6 +42,8 @@ type calls struct {
 	// bytes are those of the live transactions.
 	bytes int
 	seq   uint64
+	// own are the replies to the worker itself.
+	own []ownReply
 }
 
 // nextID names a request of this worker.
@@ -75,6 +81,8 @@ func (w *Worker) Submit(now wire.Instant, req Request) {
 		w.routeTxn(now, c)
 	case req.Compact != nil:
 		w.start(now, c, &leg{shard: kv.SystemShard, req: wire.Request{Compact: req.Compact}})
+	case req.Lease != nil:
+		w.start(now, c, w.leaseLeg(kv.SystemShard, req.Lease))
 	default:
 		w.routeRange(now, c)
 	}
@@ -182,6 +190,10 @@ func (w *Worker) finish(c *call, r Reply) {
 }
 
 func (w *Worker) reply(c *call, r Reply) {
+	if c.then != nil {
+		w.calls.own = append(w.calls.own, ownReply{c.then, r})
+		return
+	}
 	r.ID = c.req.ID
 	w.effects.Replies = append(w.effects.Replies, r)
 }

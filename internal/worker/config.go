@@ -62,8 +62,8 @@ const (
 	oracleTimeout = wire.Instant(300 * time.Millisecond)
 )
 
-// Request is a client's: exactly one of Txn, Range and Compact is set. They
-// were validated.
+// Request is a client's: exactly one of Txn, Range, Compact and Lease is set.
+// They were validated.
 type Request struct {
 	// ID comes back in the Reply. It is the caller's and not zero.
 	ID    uint64
@@ -71,6 +71,10 @@ type Request struct {
 	Range *kv.RangeRequest
 	// Compact raises the compaction floor of the cluster.
 	Compact *wire.Compact
+	// Lease asks the system shard about a lease; LeaseKeys has it told with the
+	// keys on it.
+	Lease     *wire.Lease
+	LeaseKeys bool
 	// Deadline is when the client gives up.
 	Deadline wire.Instant
 }
@@ -81,6 +85,7 @@ type Reply struct {
 	Txn       *kv.TxnResponse
 	Range     *kv.RangeResponse
 	Compacted *wire.Compacted
+	Lease     *wire.LeaseResponse
 	Err       error
 }
 

@@ -33,7 +33,7 @@ type leg struct {
 
 // writes reports whether asking twice could do something twice.
 func (l *leg) writes() bool {
-	return l.req.Compact != nil || l.req.Txn != nil && !mvcc.ReadOnly(l.req.Txn)
+	return l.req.Compact != nil || leaseOnce(l.req.Lease) || l.req.Txn != nil && !mvcc.ReadOnly(l.req.Txn)
 }
 
 func (l *leg) serializable() bool { return l.req.Range != nil && l.req.Range.Serializable }
@@ -116,6 +116,8 @@ func (w *Worker) answerLeg(now wire.Instant, from kv.NodeID, l *leg, resp *wire.
 		w.pauseLeg(now, l)
 	case wire.CodeRetry:
 		w.pauseLeg(now, l)
+	case wire.CodeLeaseInactive:
+		w.leaseInactive(now, l, resp)
 	default:
 		if !w.readAgain(now, l, resp) {
 			w.finish(l.call, Reply{Err: resp.Err()})
@@ -204,6 +206,8 @@ func (w *Worker) legDone(now wire.Instant, l *leg, resp *wire.Response) {
 	switch {
 	case l.req.Txn != nil:
 		w.finish(c, Reply{Txn: resp.Txn})
+	case l.req.Lease != nil:
+		w.leaseDone(now, l, resp.Lease)
 	case l.req.Compact != nil:
 		w.finish(c, Reply{Compacted: resp.Compacted})
 	case c.plan != nil:

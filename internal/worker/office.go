@@ -22,6 +22,7 @@ type office struct {
 	releasedAt wire.Instant
 	// waiting are the requests that a mark has to be committed for.
 	waiting []errand
+	lessor  lessor
 	// compaction is led from here too.
 	compaction compaction
 }

@@ -23,8 +23,11 @@ func (w *Worker) Pass(now wire.Instant) (eff *Effects, more bool) {
 		w.askOracle(now)
 		w.runOracle(now)
 		w.runCompaction(now)
+		w.runLessor(now)
+		w.runAttaches(now)
 		busy = w.settle(now)
 		busy = w.deliver(now) || busy
+		busy = w.runReplies(now) || busy
 	}
 	w.collect(now)
 	eff = new(Effects)

@@ -125,6 +125,7 @@ func (w *Worker) Tick(now wire.Instant) {
 	w.tickOracle(now)
 	w.moveOracle(now)
 	w.tickCompaction(now)
+	w.tickLessor(now)
 	w.turns.sweepsLeft = sweepsPerTick
 	w.closeShards(now)
 	w.tickCalls(now)
@@ -209,6 +210,8 @@ func (w *Worker) serve(now wire.Instant, from replica.Origin, req *wire.Request)
 		w.respond(from, w.mapResponse())
 	case req.Compact != nil && req.Shard == kv.SystemShard:
 		w.serveCompact(now, from, req.Compact.Revision)
+	case req.Lease != nil && req.Shard == kv.SystemShard:
+		w.serveLease(now, from, req.Lease)
 	default:
 		r.Submit(now, from, req, &w.out)
 	}
