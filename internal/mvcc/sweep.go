@@ -2,6 +2,8 @@ package mvcc
 
 import (
 	"bytes"
+	"cmp"
+	"slices"
 
 	"github.com/miruvor/miruvor/internal/engine"
 	"github.com/miruvor/miruvor/internal/keyspace"
@@ -28,8 +30,9 @@ type Swept struct {
 	// the floor.
 	Next Place
 	Done bool
-	// Entries were walked; Versions were deleted, with so many Bytes of keys
-	// and values, those of history entries included.
+	// Entries were walked; Versions were deleted. Bytes are those of the keys
+	// and values deleted, of which a value is taken to be as long as the
+	// newest of its key.
 	Entries, Versions int
 	Bytes             int64
 }
@@ -45,22 +48,24 @@ type Swept struct {
 // keep entries, that is at its floor. Its parts have one floor and follow one
 // another. It may be given up and begin anew, with a higher floor too: what it
 // did not come to still has its entry, and a version that has none is older
-// than one that has. So the cost is that of the entries, two seeks each, whatever
-// else is stored.
+// than one that has. So the cost is that of the entries, a seek for each key
+// among them, whatever else is stored.
 //
 // Nothing may be written at or below Floor from the first part on. b gets the
 // deletions, and has to be committed before the next part. It returns
 // kv.ErrCorrupt for stored bytes that make no sense.
 func Sweep(r engine.Reader, b engine.Batch, shard kv.ShardID, part SweepPart) (Swept, error) {
-	all := keyspace.VersionSpan(kv.Range{})
-	versions, err := r.NewIter(all.Start, all.End)
-	if err != nil {
+	s := sweeper{batch: b, shard: shard, part: part}
+	if err := s.walk(r); err != nil {
 		return Swept{}, err
 	}
-	defer func() { _ = versions.Close() }()
-	s := sweeper{batch: b, versions: versions, shard: shard, part: part}
-	s.done.Next = part.From
-	if err := s.walk(r); err != nil {
+	all := keyspace.VersionSpan(kv.Range{})
+	var err error
+	if s.versions, err = r.NewIter(all.Start, all.End); err != nil {
+		return Swept{}, err
+	}
+	defer func() { _ = s.versions.Close() }()
+	if err := s.sweepKeys(); err != nil {
 		return Swept{}, err
 	}
 	return s.done, s.forget()
@@ -72,154 +77,167 @@ type sweeper struct {
 	versions engine.Iterator
 	shard    kv.ShardID
 	part     SweepPart
-	done     Swept
-	// gone are the entries below the floor that were walked.
-	gone []Place
-	// first is the revision of the first entry walked, and began are the keys
-	// that have one there.
-	first kv.Revision
-	began map[string]bool
+	// entries are those of the part.
+	entries []historyEntry
+	done    Swept
 	// key is a buffer.
 	key []byte
 }
 
+// walk gathers the entries of the part.
 func (s *sweeper) walk(r engine.Reader) error {
+	var keys arena
 	for e, err := range historyFrom(r, s.shard, s.part.From, s.part.Floor+1) {
-		if err != nil {
+		switch {
+		case err != nil:
 			return err
-		}
-		if s.done.Entries == s.part.EntriesMax {
+		case len(s.entries) == s.part.EntriesMax:
+			last := s.entries[len(s.entries)-1]
+			s.done.Next = Place{last.rev, last.sub + 1}
 			return nil
 		}
-		if err := s.sweep(e); err != nil {
-			return err
-		}
-		s.done.Entries++
-		s.done.Next = Place{e.rev, e.sub + 1}
+		keys.reserve(len(e.key))
+		e.key = keys.clone(e.key)
+		s.entries = append(s.entries, e)
 	}
 	s.done.Done, s.done.Next = true, Place{Revision: s.part.Floor}
 	return nil
 }
 
-// sweep deletes what an entry leads to. Of two entries of a key the newer one
-// makes the older one's version superfluous; the newest below the floor leads to the
-// one that the sweep before left, which has no entry.
-func (s *sweeper) sweep(e historyEntry) error {
-	s.begin(e)
-	if e.rev < s.part.Floor {
-		s.mark(e)
+// sweepKeys takes the keys of the part in their order, which engines like.
+func (s *sweeper) sweepKeys() error {
+	byKey := slices.Clone(s.entries)
+	slices.SortStableFunc(byKey, func(a, b historyEntry) int {
+		return cmp.Or(bytes.Compare(a.key, b.key), cmp.Compare(a.rev, b.rev))
+	})
+	for len(byKey) > 0 {
+		n := 1
+		for n < len(byKey) && bytes.Equal(byKey[n].key, byKey[0].key) {
+			n++
+		}
+		if err := s.sweepKey(byKey[:n]); err != nil {
+			return err
+		}
+		byKey = byKey[n:]
 	}
-	newest, found, err := s.seek(e.key, s.part.Floor)
-	switch {
-	case err != nil || !found:
+	return nil
+}
+
+// sweepKey deletes what the entries of one key lead to. Of two entries the newer
+// one makes the older one's version superfluous; the newest below the floor leads
+// to the version that the sweep before left, which has no entry.
+func (s *sweeper) sweepKey(entries []historyEntry) error {
+	newest, found, err := s.seek(entries[0].key)
+	if err != nil || !found {
 		return err
-	case newest != e.rev:
-		return s.dropSuperseded(e)
 	}
-	v, err := keyspace.ParseVersion(s.versions.Value())
-	if err != nil {
-		return err
-	}
-	if v.Tombstone && e.rev < s.part.Floor {
-		if err := s.drop(); err != nil {
+	size := len(s.versions.Key()) + len(s.versions.Value())
+	for _, e := range entries {
+		if e.rev == newest {
+			return s.sweepBelow(entries, size)
+		}
+		s.key = keyspace.VersionKey(s.key[:0], e.key, e.rev)
+		if err := s.drop(size); err != nil {
 			return err
 		}
 	}
-	return s.dropOlder(e.key)
+	return nil
 }
 
-func (s *sweeper) begin(e historyEntry) {
-	if s.done.Entries == 0 {
-		s.first, s.began = e.rev, map[string]bool{}
-	}
-	if e.rev == s.first {
-		s.began[string(e.key)] = true
-	}
-}
-
-// mark remembers an entry that goes.
-func (s *sweeper) mark(e historyEntry) {
-	s.gone = append(s.gone, Place{e.rev, e.sub})
-	s.done.Bytes += int64(historyKeyBytes + len(e.key))
-}
-
-// historyKeyBytes is the length of an entry's key.
-var historyKeyBytes = len(keyspace.HistoryKey(nil, 0, 0, 0))
-
-// seek goes to the newest version of key at or below rev, and reports its
+// seek goes to the newest version of key at or below the floor, and reports its
 // revision.
-func (s *sweeper) seek(key []byte, rev kv.Revision) (at kv.Revision, found bool, err error) {
-	s.key = keyspace.VersionKey(s.key[:0], key, rev)
+func (s *sweeper) seek(key []byte) (at kv.Revision, found bool, err error) {
+	s.key = keyspace.VersionKey(s.key[:0], key, s.part.Floor)
 	if !s.versions.SeekGE(s.key) {
 		return 0, false, s.versions.Error()
 	}
-	return s.here()
+	return s.here(key)
 }
 
-// here is the revision that the iterator is at, if it still is at the key
-// that was sought.
-func (s *sweeper) here() (at kv.Revision, found bool, err error) {
+// here is the revision that the iterator is at, if it is at the key.
+func (s *sweeper) here(key []byte) (at kv.Revision, same bool, err error) {
 	prefix, at, err := keyspace.SplitVersionKey(s.versions.Key())
 	if err != nil {
 		return 0, false, err
 	}
-	return at, len(s.versions.Key()) == len(s.key) && bytes.HasPrefix(s.key, prefix), nil
+	s.key = keyspace.VersionPrefix(s.key[:0], key)
+	return at, bytes.Equal(prefix, s.key), nil
 }
 
-// dropSuperseded deletes the version of an entry.
-func (s *sweeper) dropSuperseded(e historyEntry) error {
-	at, found, err := s.seek(e.key, e.rev)
-	if err != nil || !found || at != e.rev {
+// sweepBelow deletes the versions below the one that the iterator is at, the
+// last of entries, and that one too if it is a tombstone that nobody can see.
+// The others that have an entry here are deleted already.
+func (s *sweeper) sweepBelow(entries []historyEntry, size int) error {
+	last := entries[len(entries)-1]
+	v, err := keyspace.ParseVersion(s.versions.Value())
+	if err != nil {
 		return err
 	}
-	return s.drop()
-}
-
-// dropOlder deletes the versions of key below the one that the iterator is at.
-// Those with an entry in this part are deleted already.
-func (s *sweeper) dropOlder(key []byte) error {
-	for s.versions.Next() {
-		at, same, err := s.here()
-		switch {
-		case err != nil || !same:
+	if v.Tombstone && last.rev < s.part.Floor {
+		s.key = append(s.key[:0], s.versions.Key()...)
+		if err := s.drop(size); err != nil {
 			return err
-		case at > s.first || at == s.first && s.began[string(key)]:
+		}
+	}
+	for s.versions.Next() {
+		at, same, err := s.here(last.key)
+		if err != nil || !same {
+			return err
+		}
+		if hasEntry(entries, at) {
 			continue
 		}
-		if err := s.drop(); err != nil {
+		s.key = append(s.key[:0], s.versions.Key()...)
+		if err := s.drop(len(s.key) + len(s.versions.Value())); err != nil {
 			return err
 		}
 	}
 	return s.versions.Error()
 }
 
-// drop deletes the version that the iterator is at.
-func (s *sweeper) drop() error {
+// hasEntry reports whether entries, which are ascending, have one at rev.
+func hasEntry(entries []historyEntry, rev kv.Revision) bool {
+	_, found := slices.BinarySearchFunc(entries, rev, func(e historyEntry, rev kv.Revision) int {
+		return cmp.Compare(e.rev, rev)
+	})
+	return found
+}
+
+// drop deletes the version at s.key.
+func (s *sweeper) drop(size int) error {
 	s.done.Versions++
-	s.done.Bytes += int64(len(s.versions.Key()) + len(s.versions.Value()))
-	return s.batch.Delete(s.versions.Key())
+	s.done.Bytes += int64(size)
+	return s.batch.Delete(s.key)
 }
 
 // rangeMin is how many entries are deleted as a range. A range costs more than
 // an entry, until it is compacted away together with what it covers.
 const rangeMin = 32
 
-// forget deletes the entries below the floor that were walked.
+// forget deletes the entries below the floor.
 func (s *sweeper) forget() error {
-	n := len(s.gone)
-	if n >= rangeMin {
-		end := s.gone[n-1]
-		end.Sub++
-		return s.batch.DeleteRange(s.entryKey(s.gone[0]), s.entryKey(end))
-	}
-	for _, at := range s.gone {
-		if err := s.batch.Delete(s.entryKey(at)); err != nil {
+	s.done.Entries = len(s.entries)
+	n, _ := slices.BinarySearchFunc(s.entries, s.part.Floor,
+		func(e historyEntry, floor kv.Revision) int { return cmp.Compare(e.rev, floor) })
+	gone := s.entries[:n]
+	for i := range gone {
+		key := s.entryKey(&gone[i])
+		s.done.Bytes += int64(len(key) + len(gone[i].key))
+		if n >= rangeMin {
+			continue
+		}
+		if err := s.batch.Delete(key); err != nil {
 			return err
 		}
 	}
-	return nil
+	if n < rangeMin {
+		return nil
+	}
+	end := gone[n-1]
+	end.sub++
+	return s.batch.DeleteRange(s.entryKey(&gone[0]), s.entryKey(&end))
 }
 
-func (s *sweeper) entryKey(at Place) []byte {
-	return keyspace.HistoryKey(nil, s.shard, at.Revision, at.Sub)
+func (s *sweeper) entryKey(e *historyEntry) []byte {
+	return keyspace.HistoryKey(nil, s.shard, e.rev, e.sub)
 }

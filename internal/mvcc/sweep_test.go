@@ -252,7 +252,7 @@ func TestSweepCountsWhatGoes(t *testing.T) {
 			break
 		}
 	}
-	if versions != 999 || entries != 1000 || bytes < 999*100 || bytes > 999*160 {
+	if versions != 999 || entries != 1000 || bytes < 999*100 || bytes > 1000*170 {
 		t.Errorf("%d versions of %d entries, %d bytes", versions, entries, bytes)
 	}
 }
