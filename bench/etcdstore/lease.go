@@ -1,6 +1,7 @@
 package etcdstore
 
 import (
+	"bytes"
 	"context"
 	"fmt"
 	"slices"
@@ -60,7 +61,7 @@ func (s *Store) LeaseKeepAlive(ctx context.Context, id kv.LeaseID) (kv.Lease, er
 	}, nil
 }
 
-// LeaseTimeToLive implements kv.Store.
+// LeaseTimeToLive implements kv.Store. Etcd tells the keys in no order.
 func (s *Store) LeaseTimeToLive(
 	ctx context.Context, id kv.LeaseID, keys bool,
 ) (kv.Lease, error) {
@@ -72,6 +73,7 @@ func (s *Store) LeaseTimeToLive(
 	case resp.TTL < 0 && resp.GrantedTTL == 0:
 		return kv.Lease{}, fmt.Errorf("%w: %d", kv.ErrLeaseNotFound, id)
 	}
+	slices.SortFunc(resp.Keys, bytes.Compare)
 	return kv.Lease{
 		ID:       kv.LeaseID(resp.ID),
 		TTL:      resp.TTL,

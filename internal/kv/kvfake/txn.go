@@ -103,14 +103,15 @@ func (s *Store) checkStep(step step) error {
 }
 
 func (s *Store) checkPut(put *kv.PutRequest) error {
+	if put.Lease != 0 {
+		if _, err := s.lease(put.Lease); err != nil {
+			return err
+		}
+	}
 	if put.IgnoreValue || put.IgnoreLease {
 		if s.history.get(string(put.Key), s.revision) == nil {
 			return fmt.Errorf("%w: %q has nothing to keep", kv.ErrKeyNotFound, put.Key)
 		}
-	}
-	if put.Lease != 0 {
-		_, err := s.lease(put.Lease)
-		return err
 	}
 	return nil
 }
@@ -136,7 +137,7 @@ func (e *execution) commit() {
 func (e *execution) write(v version) {
 	e.revision = e.store.revision + 1
 	v.ModRevision = e.revision
-	if v.CreateRevision == 0 {
+	if v.CreateRevision == 0 && !v.deleted {
 		v.CreateRevision = e.revision
 	}
 	e.store.history.add(v)

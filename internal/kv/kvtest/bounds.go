@@ -8,8 +8,25 @@ import (
 	"github.com/miruvor/miruvor/internal/kv"
 )
 
-// largeRequests holds the bound on the size of a transaction.
-func largeRequests(c *testCase) {
+// largeValues reads, watches and replaces a value of a megabyte.
+func largeValues(c *testCase) {
+	k, value := key("large"), bytes.Repeat([]byte{0xfe}, 1<<20)
+	w := c.newWatcher().mustAdd(kv.WatchRequest{Range: kv.PointRange(k), PrevKV: true})
+	c.mustWrite(putOf(k, value))
+	got := c.mustRange(kv.RangeRequest{Range: kv.PointRange(k)})
+	if len(got.KVs) != 1 || !bytes.Equal(got.KVs[0].Value, value) {
+		c.Fatal("the value cannot be read back")
+	}
+	c.mustWrite(deleteOf(kv.PointRange(k)))
+	w.mustTell(2)
+	put, deleted := w.events[0], w.events[1]
+	if !bytes.Equal(put.KV.Value, value) || !bytes.Equal(deleted.Prev.Value, value) {
+		c.Fatal("the value cannot be watched")
+	}
+}
+
+// largestRequests holds the bound on the size of a transaction.
+func largestRequests(c *testCase) {
 	k := key("large")
 	most := kv.DefaultLimits.RequestBytesMax - len(k)
 	value := bytes.Repeat([]byte{0xfe}, most)
@@ -23,12 +40,12 @@ func largeRequests(c *testCase) {
 
 	half := value[:most/2]
 	_, err = c.store.Txn(c.ctx, kv.TxnRequest{Success: []kv.Op{
-		{Put: &kv.PutRequest{Key: key("half/1"), Value: half}},
-		{Put: &kv.PutRequest{Key: key("half/2"), Value: half}},
+		{Put: &kv.PutRequest{Key: key("a/half"), Value: half}},
+		{Put: &kv.PutRequest{Key: key("n/half"), Value: half}},
 	}})
 	c.mustFail(err, kv.ErrTooLarge, "values that add up to more than the bound")
-	if n := c.count("half/"); n != 0 {
-		c.Fatalf("a refused transaction left %d keys", n)
+	if n := c.count(""); n != 1 {
+		c.Fatalf("a refused transaction left %d keys", n-1)
 	}
 }
 

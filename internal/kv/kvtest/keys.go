@@ -2,7 +2,6 @@ package kvtest
 
 import (
 	"bytes"
-	"errors"
 	"fmt"
 	"strings"
 
@@ -102,21 +101,25 @@ func oddValues(c *testCase) {
 	}
 }
 
-// longKeys holds the bound on keys from both sides.
+// longKeys puts, reads and deletes the longest key.
 func longKeys(c *testCase) {
-	long := make([]byte, kv.DefaultLimits.KeyBytesMax)
-	copy(long, Prefix)
-	for i := len(Prefix); i < len(long); i++ {
-		long[i] = byte(i * 7)
-	}
+	long := longestKey()
 	c.mustWrite(putOf(long, []byte("v")))
 	got := c.mustRange(kv.RangeRequest{Range: kv.PointRange(long)})
 	if len(got.KVs) != 1 || !bytes.Equal(got.KVs[0].Key, long) {
 		c.Fatal("the longest key cannot be read back")
 	}
+	w := c.newWatcher().mustAdd(kv.WatchRequest{Range: kv.PointRange(long)})
 	c.mustWrite(deleteOf(kv.PointRange(long)))
+	w.mustTell(1)
+	if !bytes.Equal(w.events[0].KV.Key, long) {
+		c.Fatal("the longest key cannot be watched")
+	}
+}
 
-	over := append(bytes.Clone(long), 'x')
+// tooLongKeys holds the bound on keys.
+func tooLongKeys(c *testCase) {
+	over := append(longestKey(), 'x')
 	_, err := c.store.Txn(c.ctx, putOf(over, nil))
 	c.mustFail(err, kv.ErrInvalid, "put a key over the bound")
 	_, err = c.store.Txn(c.ctx, deleteOf(kv.PointRange(over)))
@@ -125,7 +128,15 @@ func longKeys(c *testCase) {
 	c.mustFail(err, kv.ErrInvalid, "read a key over the bound")
 	_, err = c.store.Txn(c.ctx, kv.TxnRequest{Compares: []kv.Compare{{Key: over}}})
 	c.mustFail(err, kv.ErrInvalid, "compare a key over the bound")
-	if errors.Is(err, kv.ErrUncertain) {
-		c.Fatal("a refusal is certain")
+	_, err = c.newWatcher().add(kv.WatchRequest{Range: kv.PointRange(over)})
+	c.mustFail(err, kv.ErrInvalid, "watch a key over the bound")
+}
+
+func longestKey() []byte {
+	long := make([]byte, kv.DefaultLimits.KeyBytesMax)
+	copy(long, Prefix)
+	for i := len(Prefix); i < len(long); i++ {
+		long[i] = byte(i * 7)
 	}
+	return long
 }

@@ -73,8 +73,8 @@ func (s *story) leases(*datadriven.TestData) (string, error) {
 	if err != nil {
 		return failure(err), nil
 	}
-	return fmt.Sprintf("%s\n%s\n", s.relative(list.Revision),
-		strings.Trim(fmt.Sprint("leases ", list.IDs), "[]")), nil
+	return fmt.Sprintf("%s\nleases %s\n", s.relative(list.Revision),
+		strings.Trim(fmt.Sprint(list.IDs), "[]")), nil
 }
 
 func leaseID(s *story, d *datadriven.TestData) kv.LeaseID {

@@ -21,6 +21,18 @@ type watched struct {
 	events []kv.Event
 	// compacted is set if the watch ended.
 	compacted kv.Revision
+	// of reads it.
+	of *watcher
+}
+
+// mustTell reads everything that has happened, and checks how many events of
+// it have not been taken.
+func (w *watched) mustTell(events int) {
+	w.of.Helper()
+	w.of.progress()
+	if len(w.events) != events {
+		w.of.Fatalf("%d events, want %d: %+v", len(w.events), events, w.events)
+	}
 }
 
 func (c *testCase) newWatcher() *watcher {
@@ -42,7 +54,7 @@ func (w *watcher) add(req kv.WatchRequest) (kv.WatchID, error) {
 	if id <= 0 || w.watches[id] != nil {
 		w.Fatalf("a new watch got the id %d", id)
 	}
-	w.watches[id] = &watched{req: req, watermark: max(req.From-1, 0)}
+	w.watches[id] = &watched{req: req, watermark: max(req.From-1, 0), of: w}
 	return id, nil
 }
 
