@@ -112,6 +112,8 @@ type Response struct {
 type OracleResponse struct {
 	Base  kv.Revision
 	Count uint32
+	// Compacted is the cluster's compaction floor, 0 for none.
+	Compacted kv.Revision
 }
 
 // MapRequest asks for the shard map.

@@ -25,6 +25,7 @@ const (
 
 	oracleResponseBase  = 1<<2 | kindUint
 	oracleResponseCount = 2<<2 | kindUint
+	oracleResponseFloor = 3<<2 | kindUint
 
 	mapResponseData = 1<<2 | kindBytes
 )
@@ -130,6 +131,7 @@ func (r *reader) mapResponse() *MapResponse {
 func appendOracleResponse(buf []byte, p *OracleResponse) []byte {
 	buf = appendUint(buf, oracleResponseBase, uint64(p.Base))
 	buf = appendUint(buf, oracleResponseCount, uint64(p.Count))
+	buf = appendUint(buf, oracleResponseFloor, uint64(p.Compacted))
 	return appendEnd(buf)
 }
 
@@ -141,6 +143,8 @@ func (r *reader) oracleResponse() *OracleResponse {
 			out.Base = kv.Revision(r.uint())
 		case oracleResponseCount:
 			out.Count = uint32(r.uintMax(math.MaxUint32))
+		case oracleResponseFloor:
+			out.Compacted = kv.Revision(r.uint())
 		default:
 			r.skip(tag)
 		}

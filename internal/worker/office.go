@@ -111,7 +111,9 @@ func (w *Worker) runErrands(now wire.Instant, sys *replica.Replica) {
 			break
 		}
 		o.waiting = o.waiting[1:]
-		resp := &wire.Response{Oracle: &wire.OracleResponse{Base: base, Count: e.count}}
+		resp := &wire.Response{Oracle: &wire.OracleResponse{
+			Base: base, Count: e.count, Compacted: sys.Compacted(),
+		}}
 		sys.Confirm(now, e.from, resp, &w.out)
 	}
 	need := uint32(0)
