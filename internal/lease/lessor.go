@@ -94,11 +94,11 @@ func (l *Lessor) Load(now wire.Instant, id kv.LeaseID, r *keyspace.LeaseRecord) 
 // kv.ErrLeaseExists, kv.ErrLeaseTTLTooLarge and kv.ErrTooManyRequests.
 func (l *Lessor) Grant(now wire.Instant, id kv.LeaseID, ttl int64) (batch uint64, err error) {
 	switch _, taken := l.leases[id]; {
-	case taken:
-		return 0, fmt.Errorf("%w: %d", kv.ErrLeaseExists, id)
 	case ttl > kv.LeaseTTLMax:
 		return 0, fmt.Errorf("%w: %d seconds, the most is %d", kv.ErrLeaseTTLTooLarge, ttl,
 			int64(kv.LeaseTTLMax))
+	case taken:
+		return 0, fmt.Errorf("%w: %d", kv.ErrLeaseExists, id)
 	case len(l.leases) >= leasesMax:
 		return 0, fmt.Errorf("%w: there are %d leases already", kv.ErrTooManyRequests, leasesMax)
 	}

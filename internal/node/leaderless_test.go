@@ -33,17 +33,3 @@ func TestALeaderlessNodeSaysSo(t *testing.T) {
 		return
 	}
 }
-
-func TestLeasesAreRefused(t *testing.T) {
-	c := newTestCluster(t, 1, 1, DurabilityMemory)
-	c.awaitReady(0)
-	put := kv.Op{Put: &kv.PutRequest{Key: []byte("k"), Lease: 5}}
-	for _, req := range []kv.TxnRequest{
-		{Success: []kv.Op{put}},
-		{Failure: []kv.Op{{Txn: &kv.TxnRequest{Success: []kv.Op{put}}}}},
-	} {
-		if _, err := c.nodes[0].Txn(t.Context(), req); !errors.Is(err, kv.ErrInvalid) {
-			t.Errorf("a put on a lease: %v", err)
-		}
-	}
-}

@@ -72,6 +72,7 @@ func (s sink) worker(index int, l *worker.Load, inbox int) {
 		s.shard(&l.Shards[i])
 		if l.Shards[i].ID == kv.SystemShard {
 			s.oracle(&l.Oracle)
+			s.leases(&l.Leases)
 		}
 	}
 }
@@ -97,6 +98,16 @@ func (s sink) oracle(l *worker.OracleLoad) {
 	s.put(oracleLast, float64(l.Last))
 	s.put(oracleMark, float64(l.Mark))
 	s.put(oracleWaiting, float64(l.Waiting))
+}
+
+func (s sink) leases(l *worker.LeaseLoad) {
+	s.put(leasesHeld, float64(l.Held))
+	s.put(leasesRevoking, float64(l.Revoking))
+	s.put(leasesWaiting, float64(l.Waiting))
+	s.put(leasesGranted, float64(l.Granted))
+	s.put(leasesKeptAlive, float64(l.Renewed))
+	s.put(leasesExpired, float64(l.Expired))
+	s.put(leaseCheckpoints, float64(l.Checkpoints))
 }
 
 func (s sink) peer(p *transport.PeerStatus) {

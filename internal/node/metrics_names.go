@@ -74,6 +74,25 @@ var (
 		"Requests for revisions that wait for a mark to be committed.")
 )
 
+// Leases are looked after where the system shard is led: elsewhere there are none,
+// and the counters stand still.
+var (
+	leasesHeld = declare("leases",
+		"Leases that this node looks after, as the leader of the system shard.")
+	leasesRevoking = declare("leases_revoking",
+		"Leases that are being revoked, or have expired, and may still have keys.")
+	leasesWaiting = declare("lease_waiting_requests",
+		"Requests about leases that wait for the log.")
+	leasesGranted = declare("leases_granted_total",
+		"Leases granted here.")
+	leasesKeptAlive = declare("lease_keep_alives_total",
+		"Leases kept alive here.")
+	leasesExpired = declare("leases_expired_total",
+		"Leases whose time was up while this node looked after them.")
+	leaseCheckpoints = declare("lease_checkpoints_total",
+		"Records of the time left, for the next leader.")
+)
+
 var (
 	peerConnected = declare("peer_connected",
 		"1 if messages can be sent to the peer, else 0.", "node")

@@ -34,32 +34,11 @@ func (n *Node) Txn(ctx context.Context, req kv.TxnRequest) (kv.TxnResponse, erro
 	if err := n.cfg.Limits.CheckTxn(&req); err != nil {
 		return kv.TxnResponse{}, err
 	}
-	if err := refuseLeases(&req); err != nil {
-		return kv.TxnResponse{}, err
-	}
 	r, err := n.do(ctx, firstKey(&req), worker.Request{Txn: &req})
 	if err != nil {
 		return kv.TxnResponse{}, err
 	}
 	return *r.Txn, nil
-}
-
-// refuseLeases keeps keys off leases, of which there are none.
-func refuseLeases(req *kv.TxnRequest) error {
-	for _, branch := range [...][]kv.Op{req.Success, req.Failure} {
-		for _, op := range branch {
-			switch {
-			case op.Put != nil && op.Put.Lease != 0:
-				return kv.Invalid("lease: %d does not exist; this version has no leases",
-					op.Put.Lease)
-			case op.Txn != nil:
-				if err := refuseLeases(op.Txn); err != nil {
-					return err
-				}
-			}
-		}
-	}
-	return nil
 }
 
 // firstKey is a key of req, to choose the thread by.
@@ -83,6 +62,13 @@ func firstKey(req *kv.TxnRequest) []byte {
 
 // do has a request carried out by the thread that serves key here.
 func (n *Node) do(ctx context.Context, key []byte, req worker.Request) (worker.Reply, error) {
+	return n.doAt(ctx, n.shards.Locate(key).ID, req)
+}
+
+// doAt has a request carried out by the thread that serves a shard here.
+func (n *Node) doAt(
+	ctx context.Context, shard kv.ShardID, req worker.Request,
+) (worker.Reply, error) {
 	threads := n.threads.get()
 	if len(threads) == 0 {
 		return worker.Reply{}, fmt.Errorf("%w: %s", kv.ErrNotReady, n.waitingFor())
@@ -94,14 +80,14 @@ func (n *Node) do(ctx context.Context, key []byte, req worker.Request) (worker.R
 	// The worker knows why a request can't be answered, and the caller's clock
 	// does not: so the worker's time is up first.
 	req.Deadline = readClock() + wire.Instant(timeout-timeout/20)
-	t := threads[worker.Place{Count: len(threads)}.Of(n.shards.Locate(key).ID)]
+	t := threads[worker.Place{Count: len(threads)}.Of(shard)]
 	r, err := t.do(ctx, req)
 	switch {
 	case err == nil:
 		return r, r.Err
 	case errors.Is(err, kv.ErrStopped):
 		return r, err
-	case req.Txn != nil || req.Compact != nil:
+	case req.Txn != nil || req.Compact != nil || req.Lease.Once():
 		return r, fmt.Errorf("%w: %w", kv.ErrUncertain, err)
 	}
 	return r, fmt.Errorf("%w: %w", kv.ErrTimeout, err)

@@ -46,6 +46,10 @@ type Prepare struct {
 	Gather  Gather
 	// Leases are those that puts of this shard hang keys on.
 	Leases []kv.LeaseID
+	// Age is the last revision that the coordinator knew of when it began with
+	// the transaction. Who is older, by Age and then by Txn, waits for locks;
+	// who is younger gives up and begins anew, so nobody waits in a circle.
+	Age kv.Revision
 }
 
 // Prepared answers a Prepare.
@@ -57,13 +61,11 @@ type Prepared struct {
 	Missing []kv.LeaseID
 }
 
-// Decide asks the primary shard to commit a prepared transaction, with Commit
-// set, or to abort it. Asking twice is asking once. It is answered with
-// Outcome.
+// Decide asks the primary shard to commit a prepared transaction. Asking
+// twice is asking once. It is answered with Outcome.
 type Decide struct {
-	Txn    TxnID
-	Commit bool
-	// Token is that of the primary's prepare. An abort needs none.
+	Txn TxnID
+	// Token is that of the primary's prepare.
 	Token uint64
 	// Revision is the transaction's, Effect its writes in the primary shard,
 	// Others those in the other shards that are prepared. Effects are encoded
@@ -197,6 +199,11 @@ type Lease struct {
 	// Life tells the lease from others with its ID, for LeaseClose and
 	// LeaseForget.
 	Life uint64
+}
+
+// Once reports whether asking twice could do something twice. Nil is nothing.
+func (q *Lease) Once() bool {
+	return q != nil && (q.Op == LeaseGrant || q.Op == LeaseRevoke)
 }
 
 // LeaseResponse answers a Lease.

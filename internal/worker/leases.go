@@ -52,9 +52,7 @@ type ownReply struct {
 }
 
 // leaseOnce reports whether asking twice could do something twice.
-func leaseOnce(req *wire.Lease) bool {
-	return req != nil && (req.Op == wire.LeaseGrant || req.Op == wire.LeaseRevoke)
-}
+func leaseOnce(req *wire.Lease) bool { return req.Once() }
 
 // leaseDone takes an answer about a lease into its call. The keys of a lease,
 // if they are asked for, are asked of the shards that may have some.

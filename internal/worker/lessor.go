@@ -109,7 +109,7 @@ func (w *Worker) dropLeaseErrand(sys *replica.Replica, e *leaseErrand) {
 		return
 	}
 	resp := wire.Response{Code: wire.CodeNotLeader, Leader: sys.Leader()}
-	if leaseOnce(e.req) {
+	if e.req.Once() {
 		resp = wire.Response{Code: wire.CodeUncertain, Text: kv.ErrUncertain.Error()}
 	}
 	w.respond(e.from, resp)

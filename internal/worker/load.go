@@ -2,6 +2,7 @@ package worker
 
 import (
 	"github.com/miruvor/miruvor/internal/kv"
+	"github.com/miruvor/miruvor/internal/lease"
 	"github.com/miruvor/miruvor/internal/replica"
 )
 
@@ -10,6 +11,7 @@ type Load struct {
 	// Calls counts the clients' requests that are not answered yet.
 	Calls  int
 	Oracle OracleLoad
+	Leases LeaseLoad
 	// Shards are the replicas here, in the order of their shards.
 	Shards []ShardLoad
 }
@@ -30,6 +32,13 @@ type OracleLoad struct {
 	Waiting int
 }
 
+// LeaseLoad are the leases of a node that leads the system shard.
+type LeaseLoad struct {
+	lease.Stats
+	// Waiting counts the requests that wait for the log.
+	Waiting int
+}
+
 // Load describes the worker by numbers. It is cheap.
 func (w *Worker) Load() Load {
 	l := Load{Calls: w.calls.live}
@@ -41,6 +50,10 @@ func (w *Worker) Load() Load {
 	l.Oracle = OracleLoad{Serving: o.oracle.Serving(), Waiting: len(o.waiting)}
 	if l.Oracle.Serving {
 		l.Oracle.Last, l.Oracle.Mark = o.oracle.Last(), o.mark
+	}
+	l.Leases = LeaseLoad{Stats: o.lessor.Stats(), Waiting: len(o.lessor.errands)}
+	if o.lessor.term == 0 {
+		l.Leases.Held, l.Leases.Revoking = 0, 0
 	}
 	return l
 }
