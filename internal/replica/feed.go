@@ -90,14 +90,14 @@ func (f *feeds) restored(revision kv.Revision) {
 	f.fresh = true
 }
 
-// Wanted is a revision that somebody waits for to be closed here, and that is
-// not; 0 if there is none. It was handed out.
+// Wanted is a revision that somebody waits for to be closed here, and that
+// neither is nor was promised; 0 if there is none. It was handed out.
 func (r *Replica) Wanted() kv.Revision {
 	want := r.feeds.closes.want
 	for _, fd := range r.feeds.held {
 		want = max(want, fd.req.Want)
 	}
-	if want <= r.closed.upTo {
+	if want <= max(r.closed.upTo, r.closed.promise) {
 		return 0
 	}
 	return want

@@ -16,7 +16,8 @@ type demands struct {
 	pause      wire.Instant
 	// tries counts the requests sent, so that another node is asked each
 	// time while nobody knows the leader.
-	tries int
+	tries    int
+	closings closings
 }
 
 // askOracle gathers what is needed and sends it, or hands it to the office
