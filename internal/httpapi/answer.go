@@ -68,7 +68,7 @@ func describeKey(header http.Header, pair *kv.KeyValue) {
 	header[kvjson.CreateRevision] = values[1:2:2]
 	header[kvjson.Version] = values[2:3:3]
 	if pair.Lease != 0 {
-		values[3] = strconv.FormatInt(int64(pair.Lease), 10)
+		values[3] = leaseText(pair.Lease)
 		header[kvjson.Lease] = values[3:4:4]
 	}
 }

@@ -15,15 +15,18 @@
 //	    parameter or field is refused with a problem that names it.
 //	 3. Every answer carries Miruvor-Revision. An error carries the highest
 //	    revision that this API has answered with, if the store told none.
-//	 4. Memory is bounded: bodies by Limits, JSON answers by a page, and NDJSON
-//	    streams by a page as well, whatever their length.
+//	 4. Memory is bounded: bodies by Limits, JSON answers by a page, NDJSON
+//	    streams by a page as well, whatever their length, and a watch by a
+//	    revision. What a client may take for each is bounded, too.
 //
 // docs/http-api.md describes the API for users, openapi.json for programs.
 package httpapi
 
 import (
+	"context"
 	"log/slog"
 	"net/http"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -32,8 +35,11 @@ import (
 	"github.com/miruvor/miruvor/internal/kv"
 )
 
-// requestTimeoutDefault bounds a call of the store.
-const requestTimeoutDefault = 5 * time.Second
+const (
+	// requestTimeoutDefault bounds a call of the store.
+	requestTimeoutDefault = 5 * time.Second
+	watchHeartbeatDefault = 15 * time.Second
+)
 
 // Options configure New. The zero Options are usable.
 type Options struct {
@@ -43,11 +49,14 @@ type Options struct {
 	// there. Nil makes a new one.
 	Registry *prometheus.Registry
 	// RequestTimeout bounds every call of the store, a page of a stream
-	// each; 0 is 5 s.
+	// each, but not a watch; 0 is 5 s.
 	RequestTimeout time.Duration
 	// Limits bound keys and bodies before the store sees them; zero is
 	// kv.DefaultLimits. They should be the store's.
 	Limits kv.Limits
+	// WatchHeartbeat is how long a watch is silent before a sign of life; 0 is
+	// 15 s.
+	WatchHeartbeat time.Duration
 	// Pprof adds /debug/pprof.
 	Pprof bool
 }
@@ -61,6 +70,13 @@ type api struct {
 	metrics *metrics
 	// seen is the highest revision that was answered with.
 	seen atomic.Int64
+	// timeout bounds a call of the store, heartbeat a watch's silence.
+	timeout, heartbeat time.Duration
+	// streams are the watches under way, a kv.WatchStream by its name.
+	streams sync.Map
+	// draining ends when the server shuts down; drain makes it.
+	draining context.Context
+	drain    context.CancelFunc
 }
 
 // New is the API over store. It is safe for concurrent use, and must be
@@ -75,6 +91,9 @@ func New(store kv.Store, opts Options) http.Handler {
 	if opts.RequestTimeout == 0 {
 		opts.RequestTimeout = requestTimeoutDefault
 	}
+	if opts.WatchHeartbeat == 0 {
+		opts.WatchHeartbeat = watchHeartbeatDefault
+	}
 	if opts.Limits == (kv.Limits{}) {
 		opts.Limits = kv.DefaultLimits
 	}
@@ -83,7 +102,11 @@ func New(store kv.Store, opts Options) http.Handler {
 		log:     opts.Logger,
 		limits:  opts.Limits,
 		metrics: newMetrics(opts.Registry),
+
+		timeout:   opts.RequestTimeout,
+		heartbeat: opts.WatchHeartbeat,
 	}
+	a.draining, a.drain = context.WithCancel(context.Background())
 	a.router = newRouter(a.routes(opts))
 	return a
 }
@@ -97,7 +120,7 @@ func (a *api) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		if reason := recover(); reason != nil {
 			a.recovered(rec, r, reason)
 		}
-		a.metrics.observe(route, r.Method, rec.code, time.Since(begin))
+		a.metrics.observe(route, r.Method, rec.code, rec.took(route, begin))
 	}()
 	if err := handle(rec, r); err != nil {
 		a.fail(rec, r, err)
@@ -107,14 +130,24 @@ func (a *api) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 // recorder remembers the status code of a response.
 type recorder struct {
 	http.ResponseWriter
-	// code is 0 until the header is written.
-	code int
+	// code is 0 until the header is written, at that time.
+	code   int
+	headed time.Time
+}
+
+// took is the time from begin to the end of the answer; to its header, if the
+// rest takes as long as the client likes.
+func (rec *recorder) took(route string, begin time.Time) time.Duration {
+	if route == watchRoute {
+		return rec.headed.Sub(begin)
+	}
+	return time.Since(begin)
 }
 
 // WriteHeader implements http.ResponseWriter.
 func (rec *recorder) WriteHeader(code int) {
 	if rec.code == 0 {
-		rec.code = code
+		rec.code, rec.headed = code, time.Now()
 	}
 	rec.ResponseWriter.WriteHeader(code)
 }
@@ -122,7 +155,7 @@ func (rec *recorder) WriteHeader(code int) {
 // Write implements http.ResponseWriter.
 func (rec *recorder) Write(b []byte) (int, error) {
 	if rec.code == 0 {
-		rec.code = http.StatusOK
+		rec.WriteHeader(http.StatusOK)
 	}
 	return rec.ResponseWriter.Write(b)
 }

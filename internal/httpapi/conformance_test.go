@@ -1,7 +1,6 @@
 package httpapi_test
 
 import (
-	"context"
 	"fmt"
 	"log/slog"
 	"net/http/httptest"
@@ -14,22 +13,11 @@ import (
 	"github.com/miruvor/miruvor/internal/kv/kvtest"
 )
 
-// remote is a client that compacts on the other side.
-type remote struct {
-	*httpclient.Client
-	fake *kvfake.Store
-}
-
-func (r remote) Compact(ctx context.Context, revision kv.Revision) (kv.Revision, error) {
-	return r.fake.Compact(ctx, revision)
-}
-
 // TestConformance holds the API and the client together to what the store
 // behind them promises.
 func TestConformance(t *testing.T) {
 	kvtest.Run(t, func(t *testing.T) kv.Store {
-		fake := kvfake.New()
-		return remote{serve(t, fake), fake}
+		return serve(t, kvfake.New())
 	})
 }
 

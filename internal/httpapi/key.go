@@ -101,7 +101,7 @@ func (a *api) putKey(w http.ResponseWriter, r *http.Request) error {
 		return kv.Invalid("Content-Range: a value is put whole")
 	}
 	put := kv.PutRequest{Key: key}
-	if put.PrevKV, err = wantsPrev(r); err != nil {
+	if err := setPutOptions(r, &put); err != nil {
 		return err
 	}
 	conditions, err := parseConditions(r.Header)
@@ -191,6 +191,19 @@ func (a *api) write(
 func sendPrev(w http.ResponseWriter, r *http.Request, prev *kv.KeyValue) {
 	w.Header()[kvjson.PrevRevision] = []string{strconv.FormatInt(int64(prev.ModRevision), 10)}
 	answer(w, r, http.StatusOK, kvjson.BytesType, prev.Value)
+}
+
+// setPutOptions reads the query of a put.
+func setPutOptions(r *http.Request, put *kv.PutRequest) error {
+	if r.URL.RawQuery == "" {
+		return nil
+	}
+	q := parseQuery(r, "prev", "lease")
+	put.PrevKV = q.flag("prev")
+	if q.values.Has("lease") && q.err == nil {
+		put.Lease, q.err = parseLease("lease", q.values.Get("lease"))
+	}
+	return q.err
 }
 
 func wantsPrev(r *http.Request) (bool, error) {

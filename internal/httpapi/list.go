@@ -67,11 +67,12 @@ func parseList(r *http.Request, streamed bool) (kv.RangeRequest, error) {
 
 // keys is the range that the query names, by default all keys.
 func (q *query) keys() kv.Range {
-	prefix, start, end := q.bytes("prefix"), q.bytes("start"), q.bytes("end")
-	if prefix == nil && start == nil && end == nil {
+	key, prefix := q.bytes("key"), q.bytes("prefix")
+	start, end := q.bytes("start"), q.bytes("end")
+	if key == nil && prefix == nil && start == nil && end == nil {
 		return kv.Range{}
 	}
-	keys, err := kvjson.NewRange(nil, prefix, start, end)
+	keys, err := kvjson.NewRange(key, prefix, start, end)
 	if err != nil && q.err == nil {
 		q.err = err
 	}

@@ -11,16 +11,29 @@ import (
 type metrics struct {
 	// seconds counts requests by how long they took.
 	seconds *prometheus.HistogramVec
+	// watches are those under way, watchEvents what all of them ever told.
+	watches     prometheus.Gauge
+	watchEvents prometheus.Counter
 }
 
 func newMetrics(registry *prometheus.Registry) *metrics {
-	m := &metrics{seconds: prometheus.NewHistogramVec(prometheus.HistogramOpts{
-		Name: "miruvor_http_request_duration_seconds",
-		Help: "Time from a request's header to the end of its answer, in seconds, " +
-			"by route, method and status code.",
-		Buckets: prometheus.ExponentialBuckets(0.0001, 2, 17),
-	}, []string{"route", "method", "code"})}
-	registry.MustRegister(m.seconds)
+	m := &metrics{
+		seconds: prometheus.NewHistogramVec(prometheus.HistogramOpts{
+			Name: "miruvor_http_request_duration_seconds",
+			Help: "Time from a request's header to the end of its answer, of a watch to the " +
+				"answer's header, in seconds, by route, method and status code.",
+			Buckets: prometheus.ExponentialBuckets(0.0001, 2, 17),
+		}, []string{"route", "method", "code"}),
+		watches: prometheus.NewGauge(prometheus.GaugeOpts{
+			Name: "miruvor_http_watches",
+			Help: "Watches over HTTP under way.",
+		}),
+		watchEvents: prometheus.NewCounter(prometheus.CounterOpts{
+			Name: "miruvor_http_watch_events_total",
+			Help: "Changes of keys that watches over HTTP were told.",
+		}),
+	}
+	registry.MustRegister(m.seconds, m.watches, m.watchEvents)
 	return m
 }
 

@@ -27,6 +27,8 @@ func parseQuery(r *http.Request, known ...string) *query {
 	}
 	for name, given := range values {
 		switch {
+		case len(known) == 0:
+			q.fail("query parameter %q is unknown here; there are none", name)
 		case !slices.Contains(known, name):
 			q.fail("query parameter %q is unknown here; there are %s",
 				name, strings.Join(known, ", "))

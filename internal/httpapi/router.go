@@ -15,8 +15,9 @@ type handler func(w http.ResponseWriter, r *http.Request) error
 
 // route is a path and what can be done with it.
 type route struct {
-	// pattern is the path. From the first "{" on, the handler takes it
-	// apart; a pattern that ends in "/" has everything below it.
+	// pattern is the path. From the first "{" to the last "}" the handler
+	// takes it apart; a pattern that ends in "/" has everything below it.
+	// Where two fit, it is the first.
 	pattern string
 	methods []method
 }
@@ -35,6 +36,12 @@ func (a *api) routes(opts Options) []route {
 			{"GET", a.getKey}, {"HEAD", a.getKey}, {"PUT", a.putKey}, {"DELETE", a.deleteKey},
 		}},
 		{"/v1/txn", []method{{"POST", a.txn}}},
+		{watchRoute, []method{{"GET", a.watch}}},
+		{watchRoute + "/{name}" + progressSuffix, []method{{"POST", a.askProgress}}},
+		{"/v1/leases", []method{{"GET", a.listLeases}, {"POST", a.grantLease}}},
+		{leaseRoute + "{id}" + keepAliveSuffix, []method{{"POST", a.keepAlive}}},
+		{leaseRoute + "{id}", []method{{"GET", a.getLease}, {"DELETE", a.revokeLease}}},
+		{"/v1/compact", []method{{"POST", a.compact}}},
 		{"/v1/status", []method{{"GET", a.status}}},
 
 		{"/", []method{{"GET", a.index}}},
@@ -58,13 +65,18 @@ func (a *api) routes(opts Options) []route {
 // router finds the route of a path as the client wrote it.
 type router struct {
 	exact map[string]*route
-	// open are the routes whose path goes on after a prefix.
+	// open are the routes of which only the ends of the path are known.
 	open []openRoute
 }
 
 type openRoute struct {
-	prefix string
+	prefix, suffix string
 	*route
+}
+
+func (o *openRoute) fits(path string) bool {
+	return len(path) >= len(o.prefix)+len(o.suffix) &&
+		strings.HasPrefix(path, o.prefix) && strings.HasSuffix(path, o.suffix)
 }
 
 func newRouter(routes []route) *router {
@@ -73,7 +85,11 @@ func newRouter(routes []route) *router {
 		pattern := routes[i].pattern
 		prefix, _, isOpen := strings.Cut(pattern, "{")
 		if isOpen || (len(pattern) > 1 && strings.HasSuffix(pattern, "/")) {
-			rt.open = append(rt.open, openRoute{prefix, &routes[i]})
+			suffix := pattern[strings.LastIndexByte(pattern, '}')+1:]
+			if !isOpen {
+				suffix = ""
+			}
+			rt.open = append(rt.open, openRoute{prefix, suffix, &routes[i]})
 		} else {
 			rt.exact[pattern] = &routes[i]
 		}
@@ -86,9 +102,9 @@ func newRouter(routes []route) *router {
 func (rt *router) find(r *http.Request) (pattern string, handle handler) {
 	path := writtenPath(r.URL)
 	found := rt.exact[path]
-	for _, open := range rt.open {
-		if found == nil && strings.HasPrefix(path, open.prefix) {
-			found = open.route
+	for i := range rt.open {
+		if found == nil && rt.open[i].fits(path) {
+			found = rt.open[i].route
 		}
 	}
 	if found == nil {

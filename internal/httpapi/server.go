@@ -19,9 +19,14 @@ const (
 )
 
 // NewServer is a server for the handler that New made, with every time and
-// size bounded. The caller serves and shuts it down.
+// size bounded, over HTTP/1.1 and HTTP/2 without TLS. The caller serves and
+// shuts it down; a shutdown ends the watches.
 func NewServer(handler http.Handler, logger *slog.Logger) *http.Server {
-	return &http.Server{
+	var protocols http.Protocols
+	protocols.SetHTTP1(true)
+	protocols.SetUnencryptedHTTP2(true)
+	server := &http.Server{
+		Protocols:         &protocols,
 		Handler:           handler,
 		ReadHeaderTimeout: readHeaderTimeout,
 		ReadTimeout:       readTimeout,
@@ -30,4 +35,8 @@ func NewServer(handler http.Handler, logger *slog.Logger) *http.Server {
 		MaxHeaderBytes:    headerBytesMax,
 		ErrorLog:          slog.NewLogLogger(logger.Handler(), slog.LevelDebug),
 	}
+	if a, ok := handler.(*api); ok {
+		server.RegisterOnShutdown(a.drain)
+	}
+	return server
 }

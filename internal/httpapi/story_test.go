@@ -1,6 +1,7 @@
 package httpapi_test
 
 import (
+	"bufio"
 	"bytes"
 	"context"
 	"fmt"
@@ -15,6 +16,7 @@ import (
 	"strconv"
 	"strings"
 	"testing"
+	"time"
 	"unicode/utf8"
 
 	"github.com/cockroachdb/datadriven"
@@ -29,14 +31,19 @@ import (
 // request is its method and path, then lines of headers, then the body;
 // "Body: …" is a body in Go's quotes. A problem is printed as its code and
 // detail, unless the path is followed by "whole"; "no-body" hides the body, and
-// "tail=N" all but its last lines. "body-bytes=N" makes a body of that size.
+// "tail=N" all but its last lines. "body-bytes=N" makes a body of that size, and
+// "messages=N" hangs up once a watch told so many.
 // Every answer is held against openapi.json.
 // Other commands:
 //
 //	compact rev=N     compacts the store
+//	expire            lets a minute go by
 //	fail code=C       lets the store fail with the sentinel of that code
 //	unready           lets the node say that it is starting
 //	fail code=C after let one more read succeed before
+//	hold              opens the watch that {watch} in a path stands for
+//	late-compaction   lets watches find what they ask for compacted later
+//	stop-watches      lets watches end because the node stops
 //	load keys=N       puts keys load/0000 and on in one revision each
 func TestStories(t *testing.T) {
 	doc := loadDescription(t)
@@ -61,14 +68,19 @@ type story struct {
 	fake   *kvfake.Store
 	store  *faultyStore
 	server *httptest.Server
+	// now is the time that leases go by.
+	now time.Time
+	// held is the name of the watch that is kept open.
+	held string
 }
 
 func newStory(t *testing.T, doc *description) *story {
-	fake := kvfake.New()
-	store := &faultyStore{Store: fake}
-	server := httptest.NewServer(httpapi.New(store, httpapi.Options{Pprof: true}))
-	t.Cleanup(server.Close)
-	return &story{doc: doc, fake: fake, store: store, server: server}
+	s := &story{doc: doc, now: time.Unix(0, 0)}
+	s.fake = kvfake.New(kvfake.WithClock(func() time.Time { return s.now }))
+	s.store = &faultyStore{Store: s.fake}
+	s.server = httptest.NewServer(httpapi.New(s.store, httpapi.Options{Pprof: true}))
+	t.Cleanup(s.server.Close)
+	return s
 }
 
 func (s *story) command(t *testing.T, d *datadriven.TestData) string {
@@ -80,10 +92,23 @@ func (s *story) command(t *testing.T, d *datadriven.TestData) string {
 			d.Fatalf(t, "%v", err)
 		}
 		return ""
+	case "expire":
+		s.now = s.now.Add(time.Minute)
+		s.fake.Expire()
+		return ""
 	case "fail":
 		var code string
 		d.ScanArgs(t, "code", &code)
 		s.store.failWith(t, code, d.HasArg("after"))
+		return ""
+	case "hold":
+		s.hold(t)
+		return ""
+	case "late-compaction":
+		s.store.watch = &kv.WatchResponse{ID: 1, Compacted: 4}
+		return ""
+	case "stop-watches":
+		s.store.watch = &kv.WatchResponse{}
 		return ""
 	case "unready":
 		s.store.waiting = "a leader of the system shard"
@@ -97,6 +122,16 @@ func (s *story) command(t *testing.T, d *datadriven.TestData) string {
 	return s.request(t, d)
 }
 
+// hold keeps a watch open until the story ends.
+func (s *story) hold(t *testing.T) {
+	resp, err := s.server.Client().Get(s.server.URL + "/v1/watch")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { resp.Body.Close() })
+	s.held = resp.Header.Get(kvjson.Watch)
+}
+
 var headerLine = regexp.MustCompile(`^[A-Z][A-Za-z-]*: `)
 
 func (s *story) request(t *testing.T, d *datadriven.TestData) string {
@@ -107,7 +142,7 @@ func (s *story) request(t *testing.T, d *datadriven.TestData) string {
 		Header: http.Header{"User-Agent": nil, "Accept-Encoding": {"identity"}},
 	}
 	// An opaque URL goes out as it stands.
-	req.URL.Opaque = d.CmdArgs[0].String()
+	req.URL.Opaque = strings.ReplaceAll(d.CmdArgs[0].String(), "{watch}", s.held)
 	lines := strings.Split(d.Input, "\n")
 	for len(lines) > 0 && headerLine.MatchString(lines[0]) {
 		name, value, _ := strings.Cut(lines[0], ": ")
@@ -137,11 +172,33 @@ func (s *story) request(t *testing.T, d *datadriven.TestData) string {
 		d.Fatalf(t, "%v", err)
 	}
 	defer resp.Body.Close()
-	got, err := io.ReadAll(resp.Body)
+	read := io.ReadAll
+	if d.HasArg("messages") {
+		var n int
+		d.ScanArgs(t, "messages", &n)
+		read = func(r io.Reader) ([]byte, error) { return messages(bufio.NewReader(r), n) }
+	}
+	got, err := read(resp.Body)
 	if err != nil {
 		d.Fatalf(t, "%v", err)
 	}
 	return s.show(t, d, req, resp, got)
+}
+
+// messages reads n messages of a watch: lines of JSON, or events, which end
+// with an empty line.
+func messages(r *bufio.Reader, n int) (read []byte, err error) {
+	for n > 0 {
+		line, err := r.ReadBytes('\n')
+		if err != nil {
+			return read, err
+		}
+		read = append(read, line...)
+		if line[0] == '{' || line[0] == '\n' {
+			n--
+		}
+	}
+	return read, nil
 }
 
 // patternOf is the pattern of the route that a server would take.
@@ -158,7 +215,7 @@ func (s *story) show(
 	t *testing.T, d *datadriven.TestData, req *http.Request, resp *http.Response, body []byte,
 ) string {
 	s.doc.check(t, req.Method, patternOf(t, req), resp, body)
-	hidden := []string{"Date", "X-Content-Type-Options"}
+	hidden := []string{"Date", "X-Content-Type-Options", kvjson.Watch}
 	if resp.Header.Get("Content-Type") == kvjson.ProblemType && !d.HasArg("whole") {
 		hidden = append(hidden, "Content-Type", "Content-Length")
 		body = condensed(t, resp, body)
@@ -227,6 +284,8 @@ type faultyStore struct {
 	waiting string
 	// pages is how many more reads succeed before err.
 	pages int
+	// watch, if not nil, is all that watches tell; the zero one is nothing.
+	watch *kv.WatchResponse
 }
 
 func (s *faultyStore) failWith(t *testing.T, code string, afterPage bool) {
@@ -264,6 +323,30 @@ func (s *faultyStore) Txn(ctx context.Context, req kv.TxnRequest) (kv.TxnRespons
 	}
 	return s.Store.Txn(ctx, req)
 }
+
+func (s *faultyStore) Watch(ctx context.Context) (kv.WatchStream, error) {
+	if s.watch == nil {
+		return s.Store.Watch(ctx)
+	}
+	return &toldStream{told: *s.watch}, nil
+}
+
+// toldStream tells what it was told to, and then that the node stops.
+type toldStream struct {
+	kv.WatchStream
+	told kv.WatchResponse
+}
+
+func (s *toldStream) Add(kv.WatchRequest) (kv.WatchID, error) { return 1, nil }
+
+func (s *toldStream) Next(context.Context) (kv.WatchResponse, error) {
+	if s.told.ID == 0 {
+		return kv.WatchResponse{}, kv.ErrStopped
+	}
+	return s.told, nil
+}
+
+func (s *toldStream) Close() {}
 
 func (s *faultyStore) Status(ctx context.Context) (kv.Status, error) {
 	status, err := s.Store.Status(ctx)

@@ -11,6 +11,7 @@ import (
 	"net/http"
 	"net/http/httptrace"
 	"net/url"
+	"slices"
 	"strconv"
 
 	"github.com/miruvor/miruvor/internal/kv"
@@ -56,18 +57,31 @@ func (r *reply) number(name string) int64 {
 // do sends call to the endpoint that worked last, or to those behind it
 // where the rules of the package allow. The reply is a success.
 func (c *Client) do(ctx context.Context, call *call) (*reply, error) {
+	var got *reply
+	err := c.eachEndpoint(ctx, func(to *url.URL) (answered bool, err error) {
+		got, err = c.attempt(ctx, to, call)
+		return got != nil, err
+	})
+	return got, err
+}
+
+// eachEndpoint runs attempt on the endpoint that worked last, and on those
+// behind it while it fails with a tryNextError.
+func (c *Client) eachEndpoint(
+	ctx context.Context, attempt func(to *url.URL) (answered bool, err error),
+) error {
 	first := int(c.current.Load())
 	var failed error
 	for i := range c.endpoints {
 		at := (first + i) % len(c.endpoints)
-		reply, err := c.attempt(ctx, c.endpoints[at], call)
+		answered, err := attempt(c.endpoints[at])
 		var next *tryNextError
 		if !errors.As(err, &next) {
-			if reply == nil {
-				at++ // it gave no answer: the next call asks another
+			if !answered {
+				at++ // the next call asks another
 			}
 			c.current.Store(int32(at % len(c.endpoints)))
-			return reply, err
+			return err
 		}
 		// What a node says tells more than that another cannot be reached.
 		if failed == nil || !errors.Is(next.error, ErrUnreachable) {
@@ -77,7 +91,13 @@ func (c *Client) do(ctx context.Context, call *call) (*reply, error) {
 			break
 		}
 	}
-	return nil, failed
+	return failed
+}
+
+// leave makes the next call ask another endpoint than from, if there is one.
+func (c *Client) leave(from *url.URL) {
+	at := slices.Index(c.endpoints, from)
+	c.current.CompareAndSwap(int32(at), int32((at+1)%len(c.endpoints)))
 }
 
 // tryNextError is a failure after which another endpoint may be asked.

@@ -12,6 +12,13 @@
 //
 // Every endpoint answers for the whole cluster, so the client stays with one
 // that works.
+//
+// A watch is a request whose answer does not end (see watch.go). When it does
+// all the same, another takes over at the next revision:
+//
+//	stream ── watch ── connection ── connection …
+//	  │         └ goroutine: reads a connection, opens the next
+//	  └ Next: what the watches read, one after the other
 package httpclient
 
 import (

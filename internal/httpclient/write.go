@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net/http"
 	"net/url"
+	"strconv"
 
 	"github.com/miruvor/miruvor/internal/kv"
 	"github.com/miruvor/miruvor/internal/kvjson"
@@ -46,7 +47,7 @@ func (c *Client) Txn(ctx context.Context, req kv.TxnRequest) (kv.TxnResponse, er
 func isPlainPut(op kv.Op) bool {
 	put := op.Put
 	return op.Range == nil && op.Delete == nil && op.Txn == nil && isRoutable(put.Key) &&
-		put.Lease == 0 && !put.PrevKV && !put.IgnoreValue && !put.IgnoreLease
+		!put.PrevKV && !put.IgnoreValue && !put.IgnoreLease
 }
 
 // isPlainDelete tells whether op deletes one key, and no more.
@@ -64,6 +65,9 @@ func isRoutable(key []byte) bool {
 func (c *Client) putKey(ctx context.Context, put *kv.PutRequest) (kv.TxnResponse, error) {
 	call := &call{
 		method: http.MethodPut, path: keyPath(put.Key), body: put.Value, writes: true,
+	}
+	if put.Lease != 0 {
+		call.query = url.Values{"lease": {strconv.FormatInt(int64(put.Lease), 10)}}
 	}
 	got, err := c.do(ctx, call)
 	if err != nil {

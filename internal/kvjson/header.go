@@ -12,6 +12,8 @@ const (
 	// PrevRevision is the mod revision of the value that a write with
 	// ?prev returns in its body.
 	PrevRevision = "Miruvor-Prev-Revision"
+	// Watch is, on the answer to a watch, the name that it goes by.
+	Watch = "Miruvor-Watch"
 	// ETag is the mod revision of a key, in quotes.
 	ETag = "Etag"
 )

@@ -54,6 +54,10 @@ var (
 	RouteNotFound = Kind{
 		Code: "route_not_found", Status: http.StatusNotFound, Title: "there is no such route",
 	}
+	WatchNotFound = Kind{
+		Code: "watch_not_found", Status: http.StatusNotFound,
+		Title: "there is no such watch on this node",
+	}
 	MethodNotAllowed = Kind{
 		Code: "method_not_allowed", Status: http.StatusMethodNotAllowed,
 		Title: "the route does not have this method",
@@ -88,7 +92,8 @@ var kinds = []Kind{
 
 // Kinds lists every kind there is.
 func Kinds() []Kind {
-	return append([]Kind{PreconditionFailed, RouteNotFound, MethodNotAllowed, Internal}, kinds...)
+	own := []Kind{PreconditionFailed, RouteNotFound, WatchNotFound, MethodNotAllowed, Internal}
+	return append(own, kinds...)
 }
 
 // KindOf is the kind of the sentinel that err wraps, or Internal.

@@ -12,12 +12,13 @@ import (
 )
 
 func TestMessages(t *testing.T) {
+	one, many := randomEvents(1), randomEvents(99)
 	for text, want := range map[string]kv.WatchResponse{
-		string(kvjson.AppendProgress(nil, 9)):                  {Revision: 9},
-		string(kvjson.AppendCompacted(nil, kv.RevisionMax)):    {Compacted: kv.RevisionMax},
-		string(kvjson.AppendChanges(nil, 7, nil)):              {Revision: 7},
-		string(kvjson.AppendChanges(nil, 7, randomEvents(1))):  {Revision: 7, Events: randomEvents(1)},
-		string(kvjson.AppendChanges(nil, 8, randomEvents(99))): {Revision: 8, Events: randomEvents(99)},
+		string(kvjson.AppendProgress(nil, 9)):               {Revision: 9},
+		string(kvjson.AppendCompacted(nil, kv.RevisionMax)): {Compacted: kv.RevisionMax},
+		string(kvjson.AppendChanges(nil, 7, nil)):           {Revision: 7},
+		string(kvjson.AppendChanges(nil, 7, one)):           {Revision: 7, Events: one},
+		string(kvjson.AppendChanges(nil, 8, many)):          {Revision: 8, Events: many},
 		"{}": {},
 	} {
 		var m kvjson.Message
