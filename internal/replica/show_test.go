@@ -26,7 +26,7 @@ func (s *story) submit() {
 		switch {
 		case words[1] == "get":
 			req.Range = s.get(words[2:])
-		case s.watching(req, words[1:]):
+		case s.watching(req, words[1:]), s.compacting(req, words[1:]):
 		default:
 			req.Txn = s.txn(words[1], words[2:])
 		}
@@ -106,6 +106,8 @@ func showAnswer(r *wire.Response) string {
 		return fmt.Sprintf("%d: wrong shard", r.ID)
 	case r.Code != wire.CodeOK:
 		return fmt.Sprintf("%d: %v", r.ID, r.Err())
+	case r.Compacted != nil:
+		return fmt.Sprintf("%d: the floor is %v", r.ID, r.Compacted.Floor)
 	case r.Fed != nil:
 		return fmt.Sprintf("%d: %s", r.ID, showFed(r.Fed))
 	case r.Closed != nil:

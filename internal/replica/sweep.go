@@ -18,14 +18,14 @@ type sweep struct {
 	versions, bytes int64
 }
 
-// sweepEntriesMax is how many entries of the history a part walks, which takes
-// about a millisecond.
+// sweepEntriesMax is how many entries of the history a part walks, which takes a
+// few milliseconds if all of it comes from the disk.
 const sweepEntriesMax = 256
 
 // sweepLimit is how far may be swept: nothing is ever written at or below it,
 // and nobody reads there.
 func (r *Replica) sweepLimit() kv.Revision {
-	limit := min(r.state.compacted, r.closed.upTo)
+	limit := min(r.state.compacted, r.closed.upTo, r.lowestLock())
 	for _, rd := range r.reads.running {
 		limit = min(limit, rd.at)
 	}
