@@ -23,10 +23,12 @@ func (w *Worker) Pass(now wire.Instant) (eff *Effects, more bool) {
 		w.askOracle(now)
 		w.runOracle(now)
 		w.runCompaction(now)
-		w.runLessor(now)
 		w.runAttaches(now)
+		w.runLessor(now)
+		w.askClosings(now)
 		busy = w.settle(now)
 		busy = w.deliver(now) || busy
+		busy = w.runAsks(now) || busy
 		busy = w.runReplies(now) || busy
 	}
 	w.collect(now)
@@ -61,9 +63,9 @@ type turns struct {
 	sweepsLeft int
 }
 
-// sweepsPerTick keeps sweeping to a part of the time: a part takes about a
-// millisecond, a tick 50.
-const sweepsPerTick = 16
+// sweepsPerTick keeps sweeping to a part of the time: a part takes some
+// milliseconds, a tick 50.
+const sweepsPerTick = 8
 
 // sweep does a part of a sweep, of the replicas in turn. It reports whether there
 // may be more to do before the next tick.

@@ -52,20 +52,26 @@ func (all trio) wait(d time.Duration) {
 }
 
 func (all trio) settle() {
-	for busy := true; busy; {
-		busy = false
-		for _, s := range all {
-			letters := s.inbox
-			s.inbox = nil
-			for _, l := range letters {
-				s.worker.Receive(s.now, l.from, l.message)
-				busy = true
-			}
-			if !s.down {
-				s.pass()
-			}
+	for all.exchange() {
+		continue
+	}
+}
+
+// exchange delivers what is on the network now. It reports whether that was
+// anything.
+func (all trio) exchange() (busy bool) {
+	for _, s := range all {
+		letters := s.inbox
+		s.inbox = nil
+		for _, l := range letters {
+			s.worker.Receive(s.now, l.from, l.message)
+			busy = true
+		}
+		if !s.down {
+			s.pass()
 		}
 	}
+	return busy
 }
 
 func (all trio) leader() kv.NodeID {
