@@ -51,8 +51,10 @@ type WatchResponse struct {
 // WatchStream carries any number of watches to one receiver. Next is for one
 // goroutine at a time; the other methods may be called at any time from any.
 type WatchStream interface {
-	// Add begins a watch. It returns ErrInvalid, ErrTooManyRequests if the
-	// stream or the node has too many, and ErrStopped.
+	// Add begins a watch: what is written after it returned is delivered.
+	// With From 0 it waits until the current revision is known. It returns
+	// ErrInvalid, ErrTooManyRequests if the stream or the node has too many,
+	// ErrTimeout if there is no leader, and ErrStopped.
 	Add(req WatchRequest) (WatchID, error)
 	// Remove ends a watch; nothing of it is delivered after Remove returned.
 	// An id that is not there is ignored.
@@ -64,7 +66,8 @@ type WatchStream interface {
 	// Next blocks for the next response. A receiver that is slow loses
 	// nothing: what does not fit into the stream's bounded queue is read
 	// again from the history. It returns ctx's error, or ErrStopped once the
-	// stream is closed or the node stops. The caller owns the response.
+	// stream is closed or the node stops. The response must not be modified:
+	// others are told of the same events.
 	Next(ctx context.Context) (WatchResponse, error)
 	// Close ends all watches and wakes Next.
 	Close()

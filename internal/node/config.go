@@ -17,6 +17,7 @@ import (
 	"github.com/miruvor/miruvor/internal/kv"
 	"github.com/miruvor/miruvor/internal/placement"
 	"github.com/miruvor/miruvor/internal/replica"
+	"github.com/miruvor/miruvor/internal/watch"
 	"github.com/miruvor/miruvor/internal/wire"
 	"github.com/miruvor/miruvor/internal/worker"
 )
@@ -88,8 +89,9 @@ type Config struct {
 // lab is what tests choose and users don't. Zero fields are the defaults.
 type lab struct {
 	// fs is where the directory is.
-	fs     vfs.FS
-	bounds replica.Bounds
+	fs      vfs.FS
+	bounds  replica.Bounds
+	watches watch.Bounds
 	// memtableBytes and segmentBytes are the sizes of parts of the storage.
 	memtableBytes uint64
 	segmentBytes  int64
@@ -119,6 +121,7 @@ func (c Config) withDefaults() Config {
 		c.lab.fs = vfs.Default
 	}
 	c.lab.bounds = cmp.Or(c.lab.bounds, replica.DefaultBounds())
+	c.lab.watches = cmp.Or(c.lab.watches, watch.DefaultBounds())
 	if c.Logger == nil {
 		c.Logger = slog.New(slog.DiscardHandler)
 	}

@@ -5,6 +5,7 @@ import (
 
 	"github.com/miruvor/miruvor/internal/kv"
 	"github.com/miruvor/miruvor/internal/transport"
+	"github.com/miruvor/miruvor/internal/watch"
 	"github.com/miruvor/miruvor/internal/wire"
 	"github.com/miruvor/miruvor/internal/worker"
 )
@@ -29,6 +30,9 @@ func (h handler) Unreachable(to kv.NodeID) {
 	for _, t := range h.n.threads.get() {
 		t.inbox.put(event{run: func(now wire.Instant, w *worker.Worker) { w.Unreachable(now, to) }})
 	}
+	if hub := h.n.hub.Load(); hub != nil {
+		hub.unreachable(to)
+	}
 }
 
 // Snapshot implements transport.Handler.
@@ -50,6 +54,12 @@ func (n *Node) dispatch(from kv.NodeID, msgs []wire.Message) {
 		}
 		if len(threads) == 0 {
 			n.tooEarly(from, m)
+			continue
+		}
+		if m.Response != nil && watch.Owns(m.Response.ID) {
+			if h := n.hub.Load(); h != nil {
+				h.receive(from, m.Response)
+			}
 			continue
 		}
 		to := owner(m, len(threads))
@@ -102,6 +112,10 @@ func (n *Node) lost(msgs []wire.Message) {
 	for i := range msgs {
 		m := &msgs[i]
 		if m.Request == nil {
+			continue
+		}
+		if h := n.hub.Load(); h != nil && watch.Owns(m.Request.ID) {
+			h.lost(m.Request)
 			continue
 		}
 		if at := worker.Owner(m.Request.ID); at < len(threads) {

@@ -49,6 +49,9 @@ func (n *Node) runMember() {
 		for _, t := range n.threads.get() {
 			t.inbox.put(event{tick: true})
 		}
+		if h := n.hub.Load(); h != nil {
+			h.tick()
+		}
 		select {
 		case <-ticker.C:
 		case <-n.stopping.Done():
@@ -125,6 +128,7 @@ func (n *Node) startThreads() error {
 	n.log.Info("node joins", "role", roleName(identity.Role), "workers", count,
 		"cluster", identity.Cluster.String(), "incarnation", identity.Incarnation.String())
 	n.threads.start(list)
+	n.startHub()
 	return nil
 }
 

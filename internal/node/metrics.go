@@ -7,6 +7,7 @@ import (
 
 	"github.com/miruvor/miruvor/internal/kv"
 	"github.com/miruvor/miruvor/internal/transport"
+	"github.com/miruvor/miruvor/internal/watch"
 	"github.com/miruvor/miruvor/internal/wire"
 	"github.com/miruvor/miruvor/internal/worker"
 )
@@ -49,6 +50,13 @@ func (c collector) Collect(ch chan<- prometheus.Metric) {
 			return
 		}
 		out.worker(i, &load, t.inbox.len())
+	}
+	if h := c.n.hub.Load(); h != nil {
+		load, ok := h.load()
+		if !ok {
+			return
+		}
+		out.watches(&load)
 	}
 	for _, p := range c.n.transport.Peers() {
 		out.peer(&p)
@@ -108,6 +116,15 @@ func (s sink) leases(l *worker.LeaseLoad) {
 	s.put(leasesKeptAlive, float64(l.Renewed))
 	s.put(leasesExpired, float64(l.Expired))
 	s.put(leaseCheckpoints, float64(l.Checkpoints))
+}
+
+func (s sink) watches(l *watch.Load) {
+	s.put(watchStreams, float64(l.Streams))
+	s.put(watchWatches, float64(l.Watches))
+	s.put(watchSlow, float64(l.Slow))
+	s.put(watchQueueBytes, float64(l.QueueBytes))
+	s.put(watchEvents, float64(l.Events))
+	s.put(watchChases, float64(l.Chases))
 }
 
 func (s sink) peer(p *transport.PeerStatus) {

@@ -94,6 +94,18 @@ var (
 )
 
 var (
+	watchStreams = declare("watch_streams", "Open streams of watches.")
+	watchWatches = declare("watches", "Open watches.")
+	watchSlow    = declare("watches_slow",
+		"Watches that are not level with the store: new, catching up, or not read.")
+	watchQueueBytes = declare("watch_queue_bytes",
+		"Approximate bytes of events that were delivered and not read.")
+	watchEvents = declare("watch_events_total", "Events delivered to watches.")
+	watchChases = declare("watch_catch_ups_total",
+		"Times that a watch caught up with the store by itself.")
+)
+
+var (
 	peerConnected = declare("peer_connected",
 		"1 if messages can be sent to the peer, else 0.", "node")
 	peerQueued = declare("peer_queued_messages",

@@ -9,6 +9,7 @@ import (
 	"net"
 	"runtime"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/miruvor/miruvor/internal/engine"
@@ -35,6 +36,8 @@ type Node struct {
 	membership membership
 	// threads are nil until the member's role is decided.
 	threads threads
+	// hub is nil until then too.
+	hub atomic.Pointer[hub]
 	// running counts the node's own goroutines; stopping ends them, stopped is
 	// closed when the threads have ended.
 	running  sync.WaitGroup

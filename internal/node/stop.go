@@ -52,6 +52,7 @@ func (n *Node) close() error {
 	if n.transport != nil {
 		errs = append(errs, n.transport.Close())
 	}
+	n.endHub()
 	n.threads.end()
 	n.running.Wait() // for snapshots that a thread began to send meanwhile
 	close(n.stopped)

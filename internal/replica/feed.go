@@ -199,8 +199,12 @@ func (r *Replica) readHistory(fd *feed, out *Output) bool {
 	return r.feedOn(fd, events, upTo, out)
 }
 
-// withPrev is a change's events with the versions before them.
+// withPrev is a change's events with the versions before them, as far as they
+// are not compacted.
 func (r *Replica) withPrev(c *ringChange) []wire.FedEvent {
+	if c.rev-1 < r.state.compacted {
+		return c.events
+	}
 	if c.withPrev == nil {
 		c.withPrev = slices.Clone(c.events)
 		for i := range c.withPrev {

@@ -104,11 +104,10 @@ func (g *ring) covers(after kv.Revision) bool { return g.on && after >= g.floor 
 // many revisions as fit into bytesMax but one at least. It tells how far it came.
 // prev, if not nil, is asked for the events of a change with the versions before them.
 func (g *ring) collect(
-	after, upTo kv.Revision, keys kv.Range, bytesMax int, prev func(*ringChange) []wire.FedEvent,
+	after, upTo kv.Revision, keys kv.Range, bytesMax int,
+	prev func(*ringChange) []wire.FedEvent,
 ) ([]wire.FedEvent, kv.Revision) {
-	first, _ := slices.BinarySearchFunc(g.changes, after+1, func(c ringChange, rev kv.Revision) int {
-		return cmp.Compare(c.rev, rev)
-	})
+	first, _ := slices.BinarySearchFunc(g.changes, after+1, compareRevision)
 	var list []wire.FedEvent
 	bytes, last := 0, after
 	for i := first; i < len(g.changes) && g.changes[i].rev <= upTo; i++ {
@@ -133,6 +132,8 @@ func (g *ring) collect(
 	}
 	return list, upTo
 }
+
+func compareRevision(c ringChange, rev kv.Revision) int { return cmp.Compare(c.rev, rev) }
 
 func touches(events []wire.FedEvent, keys kv.Range) bool {
 	for i := range events {

@@ -55,6 +55,10 @@ func DefaultBounds() Bounds {
 	}
 }
 
+// ReportBytes is how many bytes a receiver may have taken without telling
+// Consumed.
+func (b *Bounds) ReportBytes() int { return b.QueueBytesMax / 4 }
+
 // Pauses and patience of a hub.
 const (
 	// retryPause lies between two tries of a request that was refused.

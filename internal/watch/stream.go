@@ -130,10 +130,11 @@ func eventSize(e *kv.Event) int {
 	return n
 }
 
-// room reports whether a stream takes something. An empty one always does.
+// room reports whether a stream takes something. One that is as good as empty
+// always does.
 func (h *Hub) room(s *stream) bool {
 	b := &h.cfg.Bounds
-	return s.bytes == 0 || s.bytes < b.QueueBytesMax && h.load.QueueBytes < b.AllBytesMax
+	return s.bytes <= b.ReportBytes() || s.bytes < b.QueueBytesMax && h.load.QueueBytes < b.AllBytesMax
 }
 
 // deliver puts a response into its stream's queue.
@@ -154,7 +155,8 @@ func (h *Hub) tell(w *watch, b batch, upTo kv.Revision) bool {
 	if !h.room(w.stream) {
 		return false
 	}
-	h.deliver(w.stream, kv.WatchResponse{ID: w.id, Revision: upTo, Events: b.events}, b.bytes)
+	resp := kv.WatchResponse{ID: w.id, Revision: upTo, Events: b.events}
+	h.deliver(w.stream, resp, b.bytes)
 	return true
 }
 
