@@ -177,6 +177,8 @@ func showRequest(req *wire.Request) string {
 		return "shard map"
 	case req.Range != nil:
 		return fmt.Sprintf("%v: %s", req.Shard, showRange(req.Range))
+	case req.Lease != nil:
+		return showLeaseRequest(req.Shard, req.Lease)
 	}
 	return fmt.Sprintf("%v: transaction", req.Shard)
 }
@@ -217,6 +219,8 @@ func showResponse(r *wire.Response) string {
 		return showPairs(r.Range)
 	case r.Txn != nil:
 		return r.Txn.Revision.String()
+	case r.Lease != nil:
+		return showLease(r.Lease)
 	}
 	return "map"
 }
@@ -242,6 +246,11 @@ func showReply(r *Reply) string {
 		return fmt.Sprintf("reply %d: %v", r.ID, r.Err)
 	case r.Range != nil:
 		return fmt.Sprintf("reply %d: %s", r.ID, showPairs(r.Range))
+	case r.Compacted != nil:
+		return fmt.Sprintf("reply %d: floor %v of %v", r.ID, r.Compacted.Floor,
+			r.Compacted.Current)
+	case r.Lease != nil:
+		return fmt.Sprintf("reply %d: %s", r.ID, showLease(r.Lease))
 	}
 	return fmt.Sprintf("reply %d: %v", r.ID, r.Txn.Revision)
 }

@@ -118,6 +118,9 @@ func (s *story) request(words []string) Request {
 		}
 		return req
 	}
+	if req, ok := s.leaseRequest(words); ok {
+		return req
+	}
 	s.d.Fatalf(s.t, "unknown request %s", words[0])
 	return Request{}
 }
@@ -166,7 +169,10 @@ func (s *story) answer(words []string) {
 	case "wrong-shard":
 		resp.Code = wire.CodeWrongShard
 	default:
-		resp.Range = s.rangeResponse(words[1:])
+		var ok bool
+		if resp, ok = s.leaseAnswer(words[1:]); !ok {
+			resp = wire.Response{Range: s.rangeResponse(words[1:])}
+		}
 	}
 	s.scene.answer(s.index(words[0]), resp)
 }
