@@ -65,9 +65,6 @@ func describePrepare(q *wire.Prepare) string {
 }
 
 func describeDecide(q *wire.Decide) string {
-	if !q.Commit {
-		return fmt.Sprintf("abort %s", describeTxnID(q.Txn))
-	}
 	var text strings.Builder
 	fmt.Fprintf(&text, "commit %s token %d at %v effect %d bytes", describeTxnID(q.Txn), q.Token,
 		q.Revision, len(q.Effect))

@@ -26,6 +26,9 @@ type View struct {
 	// BytesMax bounds what a request returns and deletes, keys and values
 	// together; what exceeds it is refused with kv.ErrTooLarge. 0 is no bound.
 	BytesMax int
+	// Past, if set, answers the reads that name a revision, whose state is not
+	// in Reader.
+	Past func(req *kv.RangeRequest) (kv.RangeResponse, error)
 }
 
 // newest is a revision above all others, provisional ones included.
@@ -45,6 +48,9 @@ func (v View) Range(req kv.RangeRequest) (kv.RangeResponse, error) {
 
 // readRange reads from l, at the revision that req or else v names.
 func (v View) readRange(req *kv.RangeRequest, l layers) (kv.RangeResponse, error) {
+	if req.Revision != 0 && v.Past != nil {
+		return v.Past(req)
+	}
 	at, err := v.revision(req.Revision)
 	if err != nil {
 		return kv.RangeResponse{}, err

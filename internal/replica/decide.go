@@ -53,6 +53,7 @@ func (r *Replica) proposeEnd(h *held, data []byte) bool {
 // its record, or the coordinator of a transaction that it gave up itself.
 func (r *Replica) submitResolve(from Origin, s *wire.Resolve, out *Output) {
 	h := r.locks.held[s.Txn]
+	r.dropWaiter(s.Txn)
 	switch {
 	case !r.canServe():
 		r.answer(from, &wire.Response{Code: wire.CodeRetry}, out)

@@ -20,6 +20,7 @@ func (r *Replica) expire(now wire.Instant, out *Output) {
 			rd.origin = Origin{}
 		}
 	}
+	r.expireWaiters(before, out)
 	r.expireItems(before, out)
 	r.expireFloors(before, out)
 	r.expireLeases(before, out)

@@ -25,6 +25,8 @@ type locks struct {
 	outcomes map[wire.TxnID]*outcome
 	// decided are the outcomes in their order.
 	decided []*outcome
+	// waiting are those that wait for younger ones.
+	waiting []*waiter
 	// burying are the unknown transactions that an abort is proposed for.
 	burying map[wire.TxnID]bool
 	// released says that a lock went since blocked requests were looked at.
@@ -40,8 +42,10 @@ type held struct {
 	prepareRecord
 	// token is the index of its entry in the log, 0 until that is applied.
 	token uint64
-	// since is when this leader saw it first, 0 if it has not yet.
+	// since is when this leader saw it first, 0 if it has not yet; age is the
+	// transaction's, 0 if another leader was told.
 	since wire.Instant
+	age   kv.Revision
 	// preparing is who waits for the answer to Prepare.
 	preparing *preparing
 	// deciding says that its end is proposed; askers wait for that.
@@ -147,15 +151,22 @@ func (l *locks) decide(rec *decideRecord) *outcome {
 // conflict is a hold that forbids to lock, nil if there is none.
 func (l *locks) conflict(want []wire.Lock) *held {
 	for _, h := range l.order {
-		for _, a := range h.locks {
-			for _, b := range want {
-				if (a.Write || b.Write) && a.Overlaps(b.Range) {
-					return h
-				}
-			}
+		if h.conflicts(want) {
+			return h
 		}
 	}
 	return nil
+}
+
+func (h *held) conflicts(want []wire.Lock) bool {
+	for _, a := range h.locks {
+		for _, b := range want {
+			if (a.Write || b.Write) && a.Overlaps(b.Range) {
+				return true
+			}
+		}
+	}
+	return false
 }
 
 // lowestLock is below every revision that a transaction which holds locks
@@ -233,6 +244,8 @@ func (r *Replica) unblock(now wire.Instant, out *Output) {
 	for _, rd := range blocked {
 		r.await(now, rd, out)
 	}
+	r.evaluate(out)
+	r.prepareWaiters(now, out)
 }
 
 // flushAnswers sends the answers to what is committed now.
@@ -250,7 +263,7 @@ func (r *Replica) dropLocks(out *Output) {
 		if h.preparing != nil {
 			r.refuse(h.preparing.origin, out)
 		}
-		h.preparing, h.askers, h.deciding, h.since, h.asked = nil, nil, false, 0, 0
+		h.preparing, h.askers, h.deciding, h.since, h.asked, h.age = nil, nil, false, 0, 0, 0
 		if h.token == 0 {
 			r.locks.release(h)
 		}
@@ -258,6 +271,10 @@ func (r *Replica) dropLocks(out *Output) {
 	for _, o := range r.locks.decided {
 		o.since, o.asked, o.forgetting = 0, 0, false
 	}
+	for _, w := range r.locks.waiting {
+		r.refuse(w.origin, out)
+	}
+	r.locks.waiting = nil
 	clear(r.locks.burying)
 }
 

@@ -26,8 +26,9 @@ const (
 // Ask is a request to the leader of another shard. Its answer, if there is one,
 // goes to Heard; what gets lost is asked again.
 type Ask struct {
-	Shard   kv.ShardID
-	Request wire.Request
+	// From is the asker's shard.
+	From, Shard kv.ShardID
+	Request     wire.Request
 }
 
 // tendLocks looks after transactions that do not end by themselves.
@@ -48,7 +49,7 @@ func (r *Replica) tendLocks(now wire.Instant, out *Output) {
 		}
 		if now >= h.asked+askEvery {
 			h.asked = now
-			out.Asks = append(out.Asks, Ask{h.primary, wire.Request{
+			out.Asks = append(out.Asks, Ask{r.cfg.Shard, h.primary, wire.Request{
 				Settle: &wire.Settle{Txn: h.txn, Shard: r.cfg.Shard},
 			}})
 		}
@@ -101,7 +102,7 @@ func (r *Replica) tell(now wire.Instant, o *outcome, out *Output) {
 	}
 	o.asked = now
 	for _, p := range o.parts {
-		out.Asks = append(out.Asks, Ask{p.Shard, wire.Request{Resolve: &wire.Resolve{
+		out.Asks = append(out.Asks, Ask{r.cfg.Shard, p.Shard, wire.Request{Resolve: &wire.Resolve{
 			Txn: o.txn, Token: p.Token, Commit: true, Revision: o.revision, Effect: p.Effect,
 		}}})
 	}

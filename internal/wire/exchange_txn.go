@@ -30,6 +30,7 @@ const (
 	prepareLocks   = 3<<2 | kindList
 	prepareGather  = 4<<2 | kindStruct
 	prepareLeases  = 5<<2 | kindBytes
+	prepareAge     = 6<<2 | kindUint
 
 	preparedToken    = 1<<2 | kindUint
 	preparedGathered = 2<<2 | kindStruct
@@ -38,11 +39,10 @@ const (
 
 const (
 	decideTxn      = 1<<2 | kindStruct
-	decideCommit   = 2<<2 | kindUint
-	decideToken    = 3<<2 | kindUint
-	decideRevision = 4<<2 | kindUint
-	decideEffect   = 5<<2 | kindBytes
-	decideOthers   = 6<<2 | kindList
+	decideToken    = 2<<2 | kindUint
+	decideRevision = 3<<2 | kindUint
+	decideEffect   = 4<<2 | kindBytes
+	decideOthers   = 5<<2 | kindList
 
 	resolveTxn      = 1<<2 | kindStruct
 	resolveToken    = 2<<2 | kindUint
@@ -134,6 +134,7 @@ func appendPrepare(buf []byte, q *Prepare) []byte {
 	buf = appendElements(buf, prepareLocks, q.Locks, appendLock)
 	buf = appendGather(append(buf, prepareGather), &q.Gather)
 	buf = appendNumbers(buf, prepareLeases, q.Leases)
+	buf = appendUint(buf, prepareAge, uint64(q.Age))
 	return appendEnd(buf)
 }
 
@@ -151,6 +152,8 @@ func (r *reader) prepare() *Prepare {
 			r.gather(&out.Gather)
 		case prepareLeases:
 			out.Leases = numbers[kv.LeaseID](r, math.MaxUint64)
+		case prepareAge:
+			out.Age = kv.Revision(r.uint())
 		default:
 			r.skip(tag)
 		}
@@ -184,7 +187,6 @@ func (r *reader) prepared() *Prepared {
 
 func appendDecide(buf []byte, q *Decide) []byte {
 	buf = appendTxnID(buf, decideTxn, q.Txn)
-	buf = appendBool(buf, decideCommit, q.Commit)
 	buf = appendUint(buf, decideToken, q.Token)
 	buf = appendUint(buf, decideRevision, uint64(q.Revision))
 	buf = appendBytes(buf, decideEffect, q.Effect)
@@ -198,8 +200,6 @@ func (r *reader) decide() *Decide {
 		switch tag {
 		case decideTxn:
 			out.Txn = r.txnID()
-		case decideCommit:
-			out.Commit = r.bool()
 		case decideToken:
 			out.Token = r.uint()
 		case decideRevision:

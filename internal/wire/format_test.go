@@ -101,13 +101,14 @@ var samples = map[string]Message{
 			{Range: kv.Range{Start: []byte("b")}, Write: true},
 		},
 		Gather: Gather{Reads: []kv.RangeRequest{{Range: kv.Range{Start: []byte("a")}}}},
+		Age:    9,
 	}}},
 	"prepared": {Response: &Response{ID: 9, Prepared: &Prepared{
 		Token: 5, Missing: []kv.LeaseID{300},
 		Gathered: Gathered{Parts: []GatheredPart{{Code: CodeCompacted, Text: "t"}}},
 	}}},
 	"decide": {Request: &Request{ID: 9, Shard: 1, Decide: &Decide{
-		Txn: TxnID{Node: 3, Seq: 4}, Commit: true, Token: 5, Revision: 6, Effect: []byte("e"),
+		Txn: TxnID{Node: 3, Seq: 4}, Token: 5, Revision: 6, Effect: []byte("e"),
 		Others: []Part{{Shard: 2, Token: 7, Effect: []byte("f")}, {}},
 	}}},
 	"resolve": {Request: &Request{ID: 9, Shard: 2, Resolve: &Resolve{

@@ -27,6 +27,8 @@ type call struct {
 	// againAt is when a range begins anew whose revision was compacted before
 	// all shards had read at it; 0 for not at all.
 	againAt wire.Instant
+	// cross is the state of a transaction over several shards.
+	cross *crossing
 	// plan is what is left to visit of a range that is read shard by shard.
 	plan *walk
 }
@@ -76,7 +78,12 @@ func (w *Worker) Submit(now wire.Instant, req Request) {
 	w.calls.live++
 	w.calls.bytes += c.bytes
 	w.calls.list = append(w.calls.list, c)
-	switch {
+	w.route(now, c)
+}
+
+// route begins with a call, or begins anew.
+func (w *Worker) route(now wire.Instant, c *call) {
+	switch req := &c.req; {
 	case req.Txn != nil:
 		w.routeTxn(now, c)
 	case req.Compact != nil:
@@ -88,20 +95,20 @@ func (w *Worker) Submit(now wire.Instant, req Request) {
 	}
 }
 
-// routeTxn sends a transaction to the shard that holds its keys.
+// routeTxn sends a transaction to the shard that holds its keys, or has it
+// coordinated here if there are several.
 func (w *Worker) routeTxn(now wire.Instant, c *call) {
 	var shard *placement.Shard
-	var first kv.Range
 	for _, span := range mvcc.Spans(c.req.Txn) {
 		over := w.shards.Overlapping(span)
 		if len(over) == 0 {
 			continue // an empty range lies anywhere
 		}
 		if shard == nil {
-			shard, first = &over[0], span
+			shard = &over[0]
 		}
 		if last := &over[len(over)-1]; len(over) > 1 || last.ID != shard.ID {
-			w.finish(c, Reply{Err: crossShard(shard, last, first, span)})
+			w.cross(now, c)
 			return
 		}
 	}
@@ -109,12 +116,6 @@ func (w *Worker) routeTxn(now wire.Instant, c *call) {
 		shard = &w.shards.Shards[0]
 	}
 	w.start(now, c, &leg{shard: shard.ID, key: shard.Range.Start, req: wire.Request{Txn: c.req.Txn}})
-}
-
-func crossShard(a, b *placement.Shard, first, span kv.Range) error {
-	return fmt.Errorf("%w: %v lies in shard %v, %v reaches into shard %v; "+
-		"all keys of a transaction must lie in one shard",
-		kv.ErrInvalid, first, a.ID, span, b.ID)
 }
 
 // routeRange sends a range to its shards. Over several shards all read at one
@@ -208,12 +209,15 @@ func (w *Worker) tickCalls(now wire.Instant) {
 		case c.done:
 			continue
 		case now >= c.req.Deadline:
+			if x := c.cross; x != nil && x.rev == 0 {
+				w.release(now, x.try)
+			}
 			w.finish(c, Reply{Err: c.expired()})
 			continue
 		}
 		if c.againAt != 0 && now >= c.againAt {
 			c.againAt = 0
-			w.routeRange(now, c)
+			w.route(now, c)
 		}
 		for _, l := range c.legs {
 			w.retryIfDue(now, l)
@@ -228,6 +232,9 @@ func (c *call) expired() error {
 	for _, l := range c.legs {
 		switch {
 		case l.done:
+		case l.req.Decide != nil:
+			return fmt.Errorf("%w: shard %v, which decides, did not answer in time",
+				kv.ErrUncertain, l.shard)
 		case l.sent && l.writes():
 			return fmt.Errorf("%w: shard %v did not answer in time", kv.ErrUncertain, l.shard)
 		case l.leaderless:

@@ -33,7 +33,7 @@ type leg struct {
 
 // writes reports whether asking twice could do something twice.
 func (l *leg) writes() bool {
-	return l.req.Compact != nil || leaseOnce(l.req.Lease) || l.req.Txn != nil && !mvcc.ReadOnly(l.req.Txn)
+	return l.req.Compact != nil || l.req.Lease.Once() || l.req.Txn != nil && !mvcc.ReadOnly(l.req.Txn)
 }
 
 func (l *leg) serializable() bool { return l.req.Range != nil && l.req.Range.Serializable }
@@ -92,6 +92,8 @@ func (w *Worker) receiveResponse(now wire.Instant, from kv.NodeID, resp *wire.Re
 	case ok:
 		w.answerLeg(now, from, l, resp)
 	case w.pushed(now, from, resp):
+	case w.takeClosed(now, from, resp):
+	case w.askAnswered(now, from, resp):
 	case resp.ID == w.routes.mapAsked:
 		w.receiveMap(resp)
 	default:
@@ -119,7 +121,7 @@ func (w *Worker) answerLeg(now wire.Instant, from kv.NodeID, l *leg, resp *wire.
 	case wire.CodeLeaseInactive:
 		w.leaseInactive(now, l, resp)
 	default:
-		if !w.readAgain(now, l, resp) {
+		if !w.crossFailed(now, l, resp) && !w.readAgain(now, l, resp) {
 			w.finish(l.call, Reply{Err: resp.Err()})
 		}
 	}
@@ -165,6 +167,9 @@ func (w *Worker) Lost(now wire.Instant, m *wire.Message) {
 		w.pausePush(now, p)
 		return
 	}
+	if w.lostClosing(now, m.Request.ID) {
+		return
+	}
 	l, ok := w.calls.open[m.Request.ID]
 	if !ok {
 		w.demands.client.Fail(m.Request.ID)
@@ -186,6 +191,7 @@ func (w *Worker) lostNode(now wire.Instant, node kv.NodeID) {
 		}
 	}
 	w.lostPushes(now, node)
+	w.lostClosings(now, node)
 	for _, c := range w.calls.list {
 		for _, l := range c.legs {
 			if c.done || l.done || !l.sent || l.to != node {
@@ -204,6 +210,8 @@ func (w *Worker) lostNode(now wire.Instant, node kv.NodeID) {
 func (w *Worker) legDone(now wire.Instant, l *leg, resp *wire.Response) {
 	c := l.call
 	switch {
+	case c.cross != nil:
+		w.crossed(now, l, resp)
 	case l.req.Txn != nil:
 		w.finish(c, Reply{Txn: resp.Txn})
 	case l.req.Lease != nil:

@@ -26,6 +26,7 @@ type Worker struct {
 	routes   routes
 	calls    calls
 	demands  demands
+	asks     asks
 	office   office
 	out      replica.Output
 	effects  Effects
@@ -45,6 +46,7 @@ func Open(cfg Config, now wire.Instant) (*Worker, error) {
 		shards:   cfg.Map, peers: map[kv.NodeID]kv.Incarnation{},
 		told: map[kv.ShardID]wire.Instant{},
 	}
+	w.asks.open = map[uint64]*asking{}
 	w.routes.leaders = map[kv.ShardID]kv.NodeID{}
 	w.calls.open, w.calls.seq = map[uint64]*leg{}, firstID(now)
 	shards, err := storedShards(cfg)
@@ -129,6 +131,7 @@ func (w *Worker) Tick(now wire.Instant) {
 	w.turns.sweepsLeft = sweepsPerTick
 	w.closeShards(now)
 	w.tickCalls(now)
+	w.tickAsks(now)
 }
 
 // Campaign makes the replicas that should lead stand for election at once.

@@ -1,0 +1,99 @@
+package worker
+
+import (
+	"github.com/miruvor/miruvor/internal/kv"
+	"github.com/miruvor/miruvor/internal/replica"
+	"github.com/miruvor/miruvor/internal/wire"
+)
+
+// asking is a replica's request to another shard under way. Nobody depends on
+// its answer: a replica asks again by itself.
+type asking struct {
+	id    uint64
+	ask   *replica.Ask
+	since wire.Instant
+	tries int
+}
+
+// asks are those under way, by request, and in their order.
+type asks struct {
+	open map[uint64]*asking
+	list []*asking
+}
+
+const (
+	// askTimeout is how long an answer is waited for.
+	askTimeout = legTimeout
+	// askTriesMax bounds how often a hint at the leader is followed.
+	askTriesMax = 3
+	// asksMax bounds what is under way; what is over is lost, and asked again.
+	asksMax = 100_000
+)
+
+// errand sends a replica's request to the leader of a shard.
+func (w *Worker) errand(now wire.Instant, ask *replica.Ask) {
+	if len(w.asks.list) >= asksMax {
+		return
+	}
+	w.askOn(&asking{ask: ask, since: now}, now, 0)
+}
+
+// askOn sends a request, to a node if one is told.
+func (w *Worker) askOn(a *asking, now wire.Instant, to kv.NodeID) {
+	if to == 0 {
+		to = w.leaderOf(a.ask.Shard, a.tries)
+	}
+	a.tries++
+	a.id = w.nextID()
+	w.asks.open[a.id] = a
+	w.asks.list = append(w.asks.list, a)
+	req := a.ask.Request
+	req.ID, req.Shard = a.id, a.ask.Shard
+	if _, here := w.replicas[req.Shard]; here && to == w.cfg.Node {
+		w.serve(now, replica.Origin{Node: w.cfg.Node, ID: req.ID}, &req)
+		return
+	}
+	w.send(to, wire.Message{Request: &req})
+}
+
+// runAsks sends what replicas ask of other shards. It reports whether there was
+// anything.
+func (w *Worker) runAsks(now wire.Instant) bool {
+	list := w.out.Asks
+	w.out.Asks = nil
+	for i := range list {
+		w.errand(now, &list[i])
+	}
+	return len(list) > 0
+}
+
+// askAnswered takes the answer to a replica's request, and reports whether it
+// was one.
+func (w *Worker) askAnswered(now wire.Instant, from kv.NodeID, resp *wire.Response) bool {
+	a, ok := w.asks.open[resp.ID]
+	if !ok {
+		return false
+	}
+	delete(w.asks.open, resp.ID)
+	if resp.Code == wire.CodeNotLeader {
+		w.routes.learn(a.ask.Shard, resp.Leader)
+		if resp.Leader != 0 && resp.Leader != from && a.tries < askTriesMax {
+			w.askOn(a, now, resp.Leader)
+		}
+		return true
+	}
+	if r, here := w.replicas[a.ask.From]; here && a.ask.From != kv.SystemShard {
+		r.Heard(a.ask, resp)
+	}
+	return true
+}
+
+// tickAsks forgets the requests that nobody answered.
+func (w *Worker) tickAsks(now wire.Instant) {
+	n := 0
+	for n < len(w.asks.list) && w.asks.list[n].since < now-askTimeout {
+		delete(w.asks.open, w.asks.list[n].id)
+		n++
+	}
+	w.asks.list = w.asks.list[n:]
+}
