@@ -6,7 +6,8 @@
 // parts. It holds no rule about data: client commands speak kv.Store over
 // HTTP, servers start nodes and put the HTTP API over them.
 //
-//		put get del scan status bench ──> httpclient, bench ──> a node's client port
+//		put get del scan txn watch lease compact status bench
+//		      └──────> httpclient, bench ───────────────> a node's client port
 //		start ──> config (flag > environment > file) ──> instance: node + HTTP server
 //		demo ───────────────────────────────────────────> several instances
 //		check ──> node.Check
@@ -50,10 +51,10 @@ const rootText = `Miruvor is a distributed, sharded, strictly serializable key-v
 
 To look around:     miruvor demo        three nodes in this process
 For real use:       miruvor start       one node, alone or of a larger cluster
-From a terminal:    miruvor put, get, del, scan, status, bench`
+From a terminal:    miruvor put, get, del, scan, watch, status, bench`
 
-const exitText = `Exit codes: 0 done, 1 an error, 2 wrong usage, 3 no such key or a condition that
-does not hold, 130 interrupted.`
+const exitText = `Exit codes: 0 done, 1 an error, 2 wrong usage, 3 no such key or lease, or a
+condition that does not hold, 130 interrupted.`
 
 func newRoot() *cobra.Command {
 	root := &cobra.Command{
@@ -75,7 +76,8 @@ func newRoot() *cobra.Command {
 		&cobra.Group{ID: groupClient, Title: "Clients:"},
 	)
 	root.AddCommand(newDemo(), newStart(), newCheck())
-	root.AddCommand(newPut(), newGet(), newDel(), newScan(), newStatus(), newBench(), newVersion())
+	root.AddCommand(newPut(), newGet(), newDel(), newScan(), newTxn(), newWatch(), newLease(),
+		newCompact(), newStatus(), newBench(), newVersion())
 	root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return usageError{err} })
 	refuseUsage(root)
 	return root

@@ -26,8 +26,8 @@ func (e usageError) Unwrap() error { return e.error }
 
 func usagef(format string, args ...any) error { return usageError{fmt.Errorf(format, args...)} }
 
-// noError is a clear "no" of the store: no such key, or a condition that does
-// not hold.
+// noError is a clear "no" of the store: no such key or lease, or a condition
+// that does not hold.
 type noError struct{ error }
 
 func nof(format string, args ...any) error { return noError{fmt.Errorf(format, args...)} }

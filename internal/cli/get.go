@@ -93,6 +93,9 @@ func (g *getCommand) answer(out io.Writer, pair *kv.KeyValue) error {
 		fmt.Fprintf(table, "key\t%s\nvalue\t%s\n", g.show(pair.Key), printable(pair.Value))
 		fmt.Fprintf(table, "created\trevision %d\nchanged\trevision %d\nversion\t%d\n",
 			int64(pair.CreateRevision), int64(pair.ModRevision), pair.Version)
+		if pair.Lease != 0 {
+			fmt.Fprintf(table, "lease\t%d\n", int64(pair.Lease))
+		}
 		return table.Flush()
 	}
 	if _, err := out.Write(pair.Value); err != nil {

@@ -23,6 +23,7 @@ type putCommand struct {
 	condition
 	output *choice
 	file   string
+	lease  string
 }
 
 func newPut() *cobra.Command {
@@ -35,13 +36,15 @@ The bytes are taken as they are. A key or value that begins with - comes behind 
 		Example: `  miruvor put greeting hello
   miruvor put photo --file photo.jpg
   date | miruvor put now -
-  miruvor put lock me --if-absent`,
+  miruvor put lock me --if-absent
+  miruvor put session/ann here --lease 81`,
 		Args:              cobra.RangeArgs(1, 2),
 		ValidArgsFunction: cobra.NoFileCompletions,
 		RunE:              p.run,
 	}
 	p.remote, p.keySyntax = addRemote(cmd), addKeySyntax(cmd)
 	cmd.Flags().StringVar(&p.file, "file", "", "the file that holds the value")
+	cmd.Flags().StringVar(&p.lease, "lease", "", "the lease that the key is to hang on")
 	cmd.Flags().BoolVar(&p.absent, "if-absent", false, "only if there is no such key")
 	addRevisionCondition(cmd, &p.condition)
 	addChoice(cmd, p.output, "output", "o", "form of the answer")
@@ -61,10 +64,15 @@ func (p *putCommand) run(cmd *cobra.Command, args []string) error {
 		return err
 	}
 	put := &kv.PutRequest{Key: key, Value: value}
+	if p.lease != "" {
+		if put.Lease, err = parseLease("--lease", p.lease); err != nil {
+			return err
+		}
+	}
 	return p.do(cmd, func(ctx context.Context, client *httpclient.Client) error {
 		resp, err := client.Txn(ctx, p.guard(key, kv.Op{Put: put}))
 		if err != nil {
-			return err
+			return noLease(put.Lease, err)
 		}
 		if !resp.Succeeded {
 			return p.refused(p.show(key), &resp)

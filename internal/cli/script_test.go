@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"context"
 	"errors"
 	"flag"
 	"fmt"
@@ -21,6 +22,7 @@ import (
 	"github.com/rogpeppe/go-internal/testscript"
 
 	"github.com/miruvor/miruvor/internal/httpapi"
+	"github.com/miruvor/miruvor/internal/kv"
 	"github.com/miruvor/miruvor/internal/kv/kvfake"
 )
 
@@ -53,15 +55,20 @@ func TestScripts(t *testing.T) {
 			"await": await,
 			// kill knows SIGINT and SIGKILL only.
 			"terminate": terminate,
+			"watched":   watched,
 			"flip":      flip,
 		},
 	})
 }
 
 func setup(env *testscript.Env) error {
-	api := httpapi.New(kvfake.New(), httpapi.Options{})
-	server := httptest.NewServer(api)
-	env.Defer(server.Close)
+	store := newToldStore()
+	env.Values[toldKey{}] = store
+	server := httptest.NewServer(httpapi.New(store, httpapi.Options{}))
+	env.Defer(func() {
+		server.CloseClientConnections()
+		server.Close()
+	})
 	env.Setenv("MIRUVOR_ENDPOINTS", strings.TrimPrefix(server.URL, "http://"))
 	// The race detector would keep every process for a second at its end.
 	env.Setenv("GORACE", "atexit_sleep_ms=0")
@@ -73,6 +80,50 @@ func setup(env *testscript.Env) error {
 		env.Setenv(fmt.Sprintf("PORT%d", n+1), port)
 	}
 	return nil
+}
+
+// toldStore closes watched when a watch is there.
+type toldStore struct {
+	*kvfake.Store
+	once    sync.Once
+	watched chan struct{}
+}
+
+func newToldStore() *toldStore {
+	return &toldStore{Store: kvfake.New(), watched: make(chan struct{})}
+}
+
+// Watch implements kv.Store.
+func (s *toldStore) Watch(ctx context.Context) (kv.WatchStream, error) {
+	stream, err := s.Store.Watch(ctx)
+	return &toldStream{stream, s}, err
+}
+
+type toldStream struct {
+	kv.WatchStream
+	store *toldStore
+}
+
+// Add implements kv.WatchStream. Only a watch that begins now counts, which
+// the API says with the revision after the current one.
+func (s *toldStream) Add(req kv.WatchRequest) (kv.WatchID, error) {
+	id, err := s.WatchStream.Add(req)
+	status, _ := s.store.Status(context.Background())
+	if req.From > status.Revision {
+		s.store.once.Do(func() { close(s.store.watched) })
+	}
+	return id, err
+}
+
+type toldKey struct{}
+
+// watched waits until somebody watches what comes.
+func watched(ts *testscript.TestScript, _ bool, _ []string) {
+	select {
+	case <-ts.Value(toldKey{}).(*toldStore).watched:
+	case <-time.After(20 * time.Second):
+		ts.Fatalf("nobody watches")
+	}
 }
 
 // ports are what freePort has given out: the scripts run at once.

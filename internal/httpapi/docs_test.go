@@ -8,6 +8,7 @@ import (
 	"regexp"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/miruvor/miruvor/internal/httpapi"
 	"github.com/miruvor/miruvor/internal/kv/kvfake"
@@ -23,7 +24,9 @@ func TestDocsExamples(t *testing.T) {
 		t.Skip("there is no curl")
 	}
 	server := httptest.NewUnstartedServer(nil)
-	handler := httpapi.New(kvfake.New(), httpapi.Options{})
+	// Leases do not age, and a watch notices soon that nobody reads any more.
+	fake := kvfake.New(kvfake.WithClock(func() time.Time { return time.Unix(0, 0) }))
+	handler := httpapi.New(fake, httpapi.Options{WatchHeartbeat: 20 * time.Millisecond})
 	server.Config = httpapi.NewServer(handler, slog.New(slog.DiscardHandler))
 	server.Start()
 	defer server.Close()
@@ -32,7 +35,11 @@ func TestDocsExamples(t *testing.T) {
 		t.Fatalf("only %d examples", len(examples))
 	}
 	for _, e := range examples {
-		command := strings.ReplaceAll(e.command, "curl ", "curl -sS ")
+		quiet := "curl -sS "
+		if strings.Contains(e.command, "| head") {
+			quiet = "curl -s " // it complains when it is cut off
+		}
+		command := strings.ReplaceAll(e.command, "curl ", quiet)
 		command = strings.ReplaceAll(command, "localhost:2379", server.Listener.Addr().String())
 		out, err := exec.CommandContext(t.Context(), "sh", "-c", command).CombinedOutput()
 		if err != nil {
