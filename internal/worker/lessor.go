@@ -151,7 +151,8 @@ func (w *Worker) serveLease(now wire.Instant, from replica.Origin, req *wire.Lea
 	case req.Op == wire.LeaseList:
 		w.confirmLease(now, sys, e, &wire.LeaseResponse{IDs: l.IDs()})
 	case req.Op > wire.LeaseAttach:
-		w.respond(from, wire.Response{Code: wire.CodeInvalid, Text: "lease: not of the system shard"})
+		err := kv.Invalid("lease: the system shard does not know operation %d", req.Op)
+		w.respond(from, wire.Response{Code: wire.CodeOf(err), Text: err.Error()})
 	default:
 		w.serveHeld(now, sys, e)
 	}

@@ -35,10 +35,11 @@ type scene struct {
 	asked  []replica.Send
 	events []string
 	// network takes what is for other nodes, if there are any; inbox is what came
-	// from them. A node that is down takes nothing.
-	network func(*replica.Send)
-	inbox   []letter
-	down    bool
+	// from them. A node that is down takes nothing; one that is cut off goes on
+	// alone.
+	network   func(*replica.Send)
+	inbox     []letter
+	down, cut bool
 }
 
 type letter struct {

@@ -14,14 +14,19 @@ import (
 // trio is three workers with a network that loses nothing.
 type trio []*scene
 
-func newTrio(t *testing.T) trio {
+func newTrio(t *testing.T) trio { return newTrioOf(t, 1, nil) }
+
+// newTrioOf makes three workers with some shards, which part at keys.
+func newTrioOf(t *testing.T, shards int, splitAt [][]byte) trio {
 	cryptotest.SetGlobalRandom(t, 1) // raft's election jitter
-	layout := placement.Layout{Nodes: []kv.NodeID{1, 2, 3}, Shards: 1, Replicas: 3}
+	layout := placement.Layout{
+		Nodes: []kv.NodeID{1, 2, 3}, Shards: shards, SplitAt: splitAt, Replicas: 3,
+	}
 	var all trio
 	for _, id := range layout.Nodes {
 		s := newScene(t, id, layout)
 		s.network = func(snd *replica.Send) {
-			if to := all[snd.To-1]; !to.down {
+			if to := all[snd.To-1]; !to.down && !to.cut && !s.cut {
 				to.inbox = append(to.inbox, letter{s.node, snd.Message})
 			}
 		}
