@@ -20,6 +20,7 @@ var differences = map[string]string{
 	"watch_progress": "etcd answers no request for progress while a watch of the stream " +
 		"waits for a later revision, or if there is no watch; we answer once all that has " +
 		"happened is delivered",
+	"keys_only":        "etcd 3.7 leaves out the lease with the value, as none did before",
 	"too_long_keys":    "etcd has no bound on keys",
 	"largest_requests": "etcd's bound is on the encoded request, ours on keys and values",
 }

@@ -113,11 +113,18 @@ func createRequest(id kv.WatchID, req *kv.WatchRequest) *pb.WatchRequest {
 
 // Remove implements kv.WatchStream.
 func (w *watchStream) Remove(id kv.WatchID) {
+	w.forget(id)
 	w.mu.Lock()
-	delete(w.alive, id)
+	defer w.mu.Unlock()
 	w.queue = slices.DeleteFunc(w.queue, func(resp kv.WatchResponse) bool {
 		return resp.ID == id
 	})
+}
+
+// forget has etcd cancel a watch, and drops what still comes of it.
+func (w *watchStream) forget(id kv.WatchID) {
+	w.mu.Lock()
+	delete(w.alive, id)
 	w.mu.Unlock()
 	cancel := &pb.WatchCancelRequest{WatchId: int64(id)}
 	// If this fails, so does everything else of the stream.
@@ -220,6 +227,10 @@ func (w *watchStream) receive() {
 			}
 		default:
 			w.file(resp)
+		}
+		if resp.CompactRevision != 0 {
+			// Etcd ends the watch, but holds back progress while it has it.
+			w.forget(kv.WatchID(resp.WatchId))
 		}
 	}
 }

@@ -2,7 +2,6 @@ package kvtest
 
 import (
 	"fmt"
-	"math/rand/v2"
 	"strings"
 
 	"github.com/miruvor/miruvor/internal/kv"
@@ -10,38 +9,140 @@ import (
 )
 
 // randomWalk sends the same random requests to the store and to the fake and
-// compares every answer, revisions counted from where each began.
+// compares every answer, and what watches tell, revisions counted from where
+// each began.
 func randomWalk(c *testCase) {
-	const steps = 400
-	w := &walk{testCase: c, fake: kvfake.New()}
+	const steps, watched = 600, 40
+	fake := *c
+	fake.store, fake.start = kvfake.New(), kv.FirstRevision
+	w := &walk{testCase: c, fake: &fake}
+	var got, want *watcher
 	for seed := range uint64(steps) {
-		if seed%3 == 0 {
+		if seed%watched == 0 {
+			w.sameEvents(seed, got, want)
+			current := c.revision() - c.start
+			got, want = c.watchSome(seed, current), fake.watchSome(seed, current)
+		}
+		switch dice := newRand(seed).IntN(20); {
+		case dice < 2:
+			w.compareLease(seed)
+		case dice < 3:
+			// A compaction may end watches that have not told everything yet.
+			got.progress()
+			want.progress()
+			w.compareCompact(seed)
+		case dice < 8:
 			w.compareRange(seed)
-		} else {
+		default:
 			w.compareTxn(seed)
 		}
 	}
+	w.sameEvents(steps, got, want)
 }
 
+// walk is a case at the store under test beside one at the fake.
 type walk struct {
 	*testCase
-	fake *kvfake.Store
+	fake *testCase
+}
+
+// watchSome opens a stream with a few watches, one of everything from now, and
+// others from revisions up to current, counted from the start.
+func (c *testCase) watchSome(seed uint64, current kv.Revision) *watcher {
+	d := &dice{newRand(seed), c.start}
+	w := c.newWatcher()
+	w.mustAdd(kv.WatchRequest{PrevKV: true})
+	for range 4 {
+		w.mustAdd(d.watch(current))
+	}
+	w.progress()
+	return w
+}
+
+// sameEvents compares what two streams told, and closes them.
+func (w *walk) sameEvents(seed uint64, got, want *watcher) {
+	w.Helper()
+	if got == nil {
+		return
+	}
+	got.progress()
+	want.progress()
+	for id := range want.watches {
+		told := printedEvents(got.watches[id], w.start)
+		if should := printedEvents(want.watches[id], w.fake.start); told != should {
+			w.Fatalf("seed %d, watch %d %+v:\ngot  %s\nwant %s",
+				seed, id, got.watches[id].req, told, should)
+		}
+	}
+	got.stream.Close()
+	want.stream.Close()
+}
+
+func printedEvents(of *watched, start kv.Revision) string {
+	var out strings.Builder
+	if of.compacted != 0 {
+		fmt.Fprintf(&out, "ended, %d is left", of.compacted-start)
+	}
+	for i := range of.events {
+		e := &of.events[i]
+		pairs := []kv.KeyValue{e.KV}
+		if e.Deleted {
+			// It has no create revision to count from the start.
+			pairs[0].CreateRevision = start
+		}
+		if e.Prev != nil {
+			pairs = append(pairs, *e.Prev)
+		}
+		fmt.Fprintf(&out, " deleted=%v%s;", e.Deleted, printedKVs(pairs, start))
+	}
+	return out.String()
+}
+
+// compareLease grants, revokes or looks at a lease.
+func (w *walk) compareLease(seed uint64) {
+	got, gotErr := w.useLease(seed)
+	want, wantErr := w.fake.useLease(seed)
+	w.same(seed, got, want, gotErr, wantErr)
+}
+
+func (c *testCase) useLease(seed uint64) (string, error) {
+	d := &dice{newRand(seed), c.start}
+	id, chance := d.lease(), d.IntN(10)
+	switch {
+	case chance < 4:
+		l, err := c.store.LeaseGrant(c.ctx, kv.LeaseGrantRequest{ID: id, TTL: 1000})
+		return fmt.Sprintf("+%d lease %d of %d", l.Revision-c.start, l.ID, l.Granted), err
+	case chance < 6:
+		rev, err := c.store.LeaseRevoke(c.ctx, id)
+		return fmt.Sprintf("+%d revoked", rev-c.start), err
+	case chance < 7:
+		l, err := c.store.LeaseKeepAlive(c.ctx, id)
+		return fmt.Sprintf("+%d kept %d of %d", l.Revision-c.start, l.ID, l.Granted), err
+	}
+	l, err := c.store.LeaseTimeToLive(c.ctx, id, true)
+	return fmt.Sprintf("+%d lease %d of %d: %q", l.Revision-c.start, l.ID, l.Granted, l.Keys), err
+}
+
+func (w *walk) compareCompact(seed uint64) {
+	got, gotErr := w.store.Compact(w.ctx, (&dice{newRand(seed), w.start}).revision())
+	want, wantErr := w.fake.store.Compact(w.ctx, (&dice{newRand(seed), w.fake.start}).revision())
+	w.same(seed, fmt.Sprint(got-w.start), fmt.Sprint(want-w.fake.start), gotErr, wantErr)
 }
 
 func (w *walk) compareRange(seed uint64) {
-	wantReq := (&dice{newRand(seed), kv.FirstRevision}).readRequest()
-	want, wantErr := w.fake.Range(w.ctx, wantReq)
+	wantReq := (&dice{newRand(seed), w.fake.start}).readRequest()
+	want, wantErr := w.fake.store.Range(w.ctx, wantReq)
 	gotReq := (&dice{newRand(seed), w.start}).readRequest()
 	got, gotErr := w.store.Range(w.ctx, gotReq)
-	w.same(seed, printed(&got, w.start), printed(&want, kv.FirstRevision), gotErr, wantErr)
+	w.same(seed, printed(&got, w.start), printed(&want, w.fake.start), gotErr, wantErr)
 }
 
 func (w *walk) compareTxn(seed uint64) {
-	wantReq := (&dice{newRand(seed), kv.FirstRevision}).txn(0)
-	want, wantErr := w.fake.Txn(w.ctx, wantReq)
+	wantReq := (&dice{newRand(seed), w.fake.start}).txn(0)
+	want, wantErr := w.fake.store.Txn(w.ctx, wantReq)
 	gotReq := (&dice{newRand(seed), w.start}).txn(0)
 	got, gotErr := w.store.Txn(w.ctx, gotReq)
-	w.same(seed, printedTxn(&got, w.start), printedTxn(&want, kv.FirstRevision), gotErr, wantErr)
+	w.same(seed, printedTxn(&got, w.start), printedTxn(&want, w.fake.start), gotErr, wantErr)
 }
 
 func (w *walk) same(seed uint64, got, want string, gotErr, wantErr error) {
@@ -55,107 +156,6 @@ func (w *walk) same(seed uint64, got, want string, gotErr, wantErr error) {
 	}
 }
 
-func newRand(seed uint64) *rand.Rand { return rand.New(rand.NewPCG(seed, seed)) }
-
-// dice makes random requests. Two dice of one seed make the same requests,
-// each with revisions counted from its start.
-type dice struct {
-	*rand.Rand
-	start kv.Revision
-}
-
-func (d *dice) chance(percent int) bool { return d.IntN(100) < percent }
-
-func (d *dice) revision() kv.Revision {
-	return d.start + kv.Revision(d.IntN(60))
-}
-
-func (d *dice) key() []byte { return key(fmt.Sprintf("walk/%c", 'a'+d.IntN(8))) }
-
-func (d *dice) keys() kv.Range {
-	switch d.IntN(4) {
-	case 0:
-		return kv.PrefixRange(key("walk/"))
-	case 1:
-		return kv.Range{Start: d.key(), End: d.key()}
-	}
-	return kv.PointRange(d.key())
-}
-
-func (d *dice) readRequest() kv.RangeRequest {
-	req := kv.RangeRequest{
-		Range:     d.keys(),
-		Limit:     d.IntN(4),
-		KeysOnly:  d.chance(20),
-		CountOnly: d.chance(20),
-		WantCount: d.chance(20),
-		Reverse:   d.chance(30),
-	}
-	if d.chance(20) {
-		req.Revision = d.revision()
-	}
-	return req
-}
-
-func (d *dice) txn(depth int) kv.TxnRequest {
-	var req kv.TxnRequest
-	for range d.IntN(3) {
-		req.Compares = append(req.Compares, d.compare())
-	}
-	req.Success = d.ops(1+d.IntN(3), depth)
-	req.Failure = d.ops(d.IntN(3), depth)
-	return req
-}
-
-func (d *dice) compare() kv.Compare {
-	c := kv.Compare{
-		Key:      d.key(),
-		Target:   kv.Target(d.IntN(5)),
-		Relation: kv.Relation(d.IntN(4)),
-	}
-	if d.chance(20) {
-		c.RangeEnd = kv.PrefixRange(key("walk/")).End
-	}
-	switch c.Target {
-	case kv.CompareCreate, kv.CompareMod:
-		c.Number = int64(d.revision())
-		if d.chance(40) {
-			c.Number = 0
-		}
-	case kv.CompareVersion:
-		c.Number = int64(d.IntN(4))
-	case kv.CompareValue:
-		c.Value = fmt.Append(nil, d.IntN(10))
-	}
-	return c
-}
-
-func (d *dice) ops(n, depth int) []kv.Op {
-	ops := make([]kv.Op, n)
-	for i := range ops {
-		ops[i] = d.op(depth)
-	}
-	return ops
-}
-
-func (d *dice) op(depth int) kv.Op {
-	switch n := d.IntN(10); {
-	case n < 5:
-		put := &kv.PutRequest{Key: d.key(), PrevKV: d.chance(30)}
-		if put.IgnoreValue = d.chance(10); !put.IgnoreValue {
-			put.Value = fmt.Append(nil, d.IntN(10))
-		}
-		return kv.Op{Put: put}
-	case n < 7:
-		return kv.Op{Delete: &kv.DeleteRequest{Range: d.keys(), PrevKV: d.chance(30)}}
-	case n == 7 && depth < 2:
-		nested := d.txn(depth + 1)
-		return kv.Op{Txn: &nested}
-	}
-	req := d.readRequest()
-	return kv.Op{Range: &req}
-}
-
 // printed is resp as text, revisions counted from start. An answer inside a
 // transaction has no revision of its own, so resp's is left to the caller.
 func printed(resp *kv.RangeResponse, start kv.Revision) string {
@@ -166,7 +166,10 @@ func printed(resp *kv.RangeResponse, start kv.Revision) string {
 func printedKVs(kvs []kv.KeyValue, start kv.Revision) string {
 	var out strings.Builder
 	for i := range kvs {
-		v := &kvs[i]
+		v := kvs[i]
+		if len(v.Value) == 0 {
+			v.Lease = 0 // with keys only, etcd does not tell it
+		}
 		fmt.Fprintf(&out, " %q=%q(+%d +%d %d %d)", v.Key, v.Value,
 			v.CreateRevision-start, v.ModRevision-start, v.Version, v.Lease)
 	}

@@ -1,6 +1,10 @@
 package kvtest
 
 import (
+	"context"
+	"errors"
+	"time"
+
 	"github.com/miruvor/miruvor/internal/kv"
 )
 
@@ -98,24 +102,44 @@ func (w *watcher) read() kv.WatchResponse {
 	if err != nil {
 		w.Fatalf("next: %v", err)
 	}
+	w.file(&resp)
+	return resp
+}
+
+// readFor takes what comes within d, but not more than one response.
+func (w *watcher) readFor(d time.Duration) {
+	w.Helper()
+	ctx, cancel := context.WithTimeout(w.ctx, d)
+	defer cancel()
+	resp, err := w.stream.Next(ctx)
+	switch {
+	case err == nil:
+		w.file(&resp)
+	case !errors.Is(err, context.DeadlineExceeded):
+		w.Fatalf("next: %v", err)
+	}
+}
+
+// file checks a response and keeps what it tells.
+func (w *watcher) file(resp *kv.WatchResponse) {
+	w.Helper()
 	if resp.ID == 0 {
-		w.checkProgress(&resp)
-		return resp
+		w.checkProgress(resp)
+		return
 	}
 	to := w.watches[resp.ID]
 	switch {
 	case to == nil:
-		w.Fatalf("a response for a watch that is not there: %+v", resp)
+		w.Fatalf("a response for a watch that is not there: %+v", *resp)
 	case to.compacted != 0:
-		w.Fatalf("a response for a watch that has ended: %+v", resp)
+		w.Fatalf("a response for a watch that has ended: %+v", *resp)
 	case resp.Compacted != 0:
 		to.compacted = resp.Compacted
-		return resp
+		return
 	}
-	w.checkEvents(to, &resp)
+	w.checkEvents(to, resp)
 	to.watermark = resp.Revision
 	to.events = append(to.events, resp.Events...)
-	return resp
 }
 
 func (w *watcher) checkProgress(resp *kv.WatchResponse) {
