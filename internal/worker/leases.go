@@ -51,9 +51,6 @@ type ownReply struct {
 	reply Reply
 }
 
-// leaseOnce reports whether asking twice could do something twice.
-func leaseOnce(req *wire.Lease) bool { return req.Once() }
-
 // leaseDone takes an answer about a lease into its call. The keys of a lease,
 // if they are asked for, are asked of the shards that may have some.
 func (w *Worker) leaseDone(now wire.Instant, l *leg, resp *wire.LeaseResponse) {

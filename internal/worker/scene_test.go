@@ -34,9 +34,13 @@ type scene struct {
 	// asked are the requests that the worker sent, in order.
 	asked  []replica.Send
 	events []string
-	// network takes what is for other nodes, if there are any; inbox is what came
-	// from them. A node that is down takes nothing; one that is cut off goes on
-	// alone.
+	link
+}
+
+// link is a node's to others, if there are any. A node that is down takes
+// nothing; one that is cut off goes on alone.
+type link struct {
+	// network takes what is for other nodes; inbox is what came from them.
 	network   func(*replica.Send)
 	inbox     []letter
 	down, cut bool
