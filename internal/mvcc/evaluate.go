@@ -26,8 +26,8 @@ type Evaluation struct {
 // Evaluate runs a transaction in v. Its writes take the revision own, usually
 // a provisional one that is above all in the overlay. In a view at a revision
 // it must be read-only. It returns what View.Range returns, and
-// kv.ErrKeyNotFound, kv.ErrDuplicateKey, kv.ErrInvalid and ErrPending. The
-// request was validated before.
+// kv.ErrKeyNotFound, kv.ErrDuplicateKey, kv.ErrInvalid, ErrPending and
+// *InactiveLease. The request was validated before.
 func Evaluate(v View, req *kv.TxnRequest, own kv.Revision) (Evaluation, error) {
 	if v.At != 0 && !ReadOnly(req) {
 		return Evaluation{}, kv.Invalid("a transaction that writes has no revision to read at")
@@ -139,6 +139,9 @@ func (e *evaluator) read(req *kv.RangeRequest, result *kv.Result) error {
 }
 
 func (e *evaluator) put(req *kv.PutRequest, result *kv.Result) error {
+	if err := e.hang(req.Key, req.Lease); err != nil {
+		return err
+	}
 	prev, exists, err := e.live(req.Key)
 	if err != nil {
 		return err
@@ -158,6 +161,9 @@ func (e *evaluator) put(req *kv.PutRequest, result *kv.Result) error {
 	}
 	if req.IgnoreLease {
 		w.Lease = prev.Lease
+		if err := e.hang(req.Key, w.Lease); err != nil {
+			return err
+		}
 	}
 	result.Put = &kv.PutResponse{Version: w.Version}
 	if req.PrevKV && exists {

@@ -2,11 +2,35 @@ package mvcc
 
 import (
 	"bytes"
+	"fmt"
 
 	"github.com/miruvor/miruvor/internal/engine"
 	"github.com/miruvor/miruvor/internal/keyspace"
 	"github.com/miruvor/miruvor/internal/kv"
 )
+
+// Leases knows on which leases a key can be put.
+type Leases interface {
+	Active(key []byte, id kv.LeaseID) bool
+}
+
+// InactiveLease is the error of a put on a lease that is not active.
+type InactiveLease struct {
+	Key []byte
+	ID  kv.LeaseID
+}
+
+func (e *InactiveLease) Error() string {
+	return fmt.Sprintf("mvcc: %q is put on lease %d, which is not active", e.Key, e.ID)
+}
+
+// hang checks that a key can be put on a lease.
+func (e *evaluator) hang(key []byte, id kv.LeaseID) error {
+	if id == 0 || e.view.Leases == nil || e.view.Leases.Active(key, id) {
+		return nil
+	}
+	return &InactiveLease{Key: key, ID: id}
+}
 
 // index adds to a batch what a write changes in the lease index.
 func (s *scratch) index(b engine.Batch, shard kv.ShardID, w *Write) error {

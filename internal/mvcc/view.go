@@ -26,6 +26,8 @@ type View struct {
 	// BytesMax bounds what a request returns and deletes, keys and values
 	// together; what exceeds it is refused with kv.ErrTooLarge. 0 is no bound.
 	BytesMax int
+	// Leases, if set, says which leases keys can be put on.
+	Leases Leases
 	// Past, if set, answers the reads that name a revision, whose state is not
 	// in Reader.
 	Past func(req *kv.RangeRequest) (kv.RangeResponse, error)

@@ -2,11 +2,13 @@ package replica
 
 import (
 	"encoding/binary"
+	"errors"
 	"fmt"
 
 	"github.com/miruvor/miruvor/internal/engine"
 	"github.com/miruvor/miruvor/internal/keyspace"
 	"github.com/miruvor/miruvor/internal/kv"
+	"github.com/miruvor/miruvor/internal/mvcc"
 	"github.com/miruvor/miruvor/internal/wire"
 	"go.etcd.io/raft/v3/raftpb"
 )
@@ -191,12 +193,18 @@ func (r *Replica) applyMarks(b engine.Batch, body []byte) error {
 	return nil
 }
 
-// inactive is the answer to a transaction that puts a key on a lease which is
-// not active here.
-func inactive(id kv.LeaseID) *wire.Response {
-	return &wire.Response{
-		Code: wire.CodeLeaseInactive, Lease: &wire.LeaseResponse{Lease: kv.Lease{ID: id}},
+// failItem answers a transaction with an error. That of a put on a lease which
+// is not active here tells which it is.
+func (r *Replica) failItem(to Origin, err error, out *Output) {
+	var inactive *mvcc.InactiveLease
+	if !errors.As(err, &inactive) {
+		r.fail(to, err, out)
+		return
 	}
+	r.answer(to, &wire.Response{
+		Code: wire.CodeLeaseInactive, Text: err.Error(),
+		Lease: &wire.LeaseResponse{Lease: kv.Lease{ID: inactive.ID}},
+	}, out)
 }
 
 // leaseResponse is the answer about a lease's mark.

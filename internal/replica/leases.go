@@ -83,28 +83,17 @@ func (r *Replica) loadMarks() error {
 	})
 }
 
-// active reports whether keys may be put on a lease.
-func (l *leases) active(id kv.LeaseID) bool {
+// Active implements mvcc.Leases: all keys of the shard are alike.
+func (l *leases) Active(_ []byte, id kv.LeaseID) bool {
 	m, known := l.marks[id]
 	return known && !m.Closing
-}
-
-// inactive is a lease that writes put a key on and that is not active, 0 if
-// there is none.
-func (l *leases) inactive(writes []mvcc.Write) kv.LeaseID {
-	for i := range writes {
-		if id := writes[i].Lease; id != 0 && !l.active(id) {
-			return id
-		}
-	}
-	return 0
 }
 
 // missing are those of some leases that are not active.
 func (l *leases) missing(ids []kv.LeaseID) []kv.LeaseID {
 	var list []kv.LeaseID
 	for _, id := range ids {
-		if !l.active(id) {
+		if !l.Active(nil, id) {
 			list = append(list, id)
 		}
 	}
@@ -137,7 +126,7 @@ func (r *Replica) submitLease(now wire.Instant, from Origin, req *wire.Lease, ou
 // activate sees to it that keys can be put on a lease.
 func (r *Replica) activate(from Origin, id kv.LeaseID, out *Output) {
 	l := &r.leases
-	if l.active(id) {
+	if l.Active(nil, id) {
 		r.answer(from, leaseResponse(id, l.marks[id].Life), out)
 		return
 	}
@@ -224,7 +213,7 @@ func (r *Replica) answerLeases(now wire.Instant, out *Output) {
 		switch {
 		case !r.made(w.mark):
 			l.wants = append(l.wants, w)
-		case w.op == markActive && !l.active(w.id):
+		case w.op == markActive && !l.Active(nil, w.id):
 			r.answer(w.from, &wire.Response{Code: wire.CodeRetry}, out)
 		default:
 			r.answer(w.from, leaseResponse(w.id, w.life), out)

@@ -103,7 +103,7 @@ func (r *Replica) evaluate(out *Output) {
 		view := mvcc.View{
 			Reader: r.cfg.Engine, Overlay: q.overlay,
 			Current: max(q.numbered, r.state.applied.Revision), Compacted: r.state.compacted,
-			BytesMax: r.cfg.Bounds.AnswerBytesMax,
+			BytesMax: r.cfg.Bounds.AnswerBytesMax, Leases: &r.leases,
 		}
 		eval, err := mvcc.Evaluate(view, it.req, mvcc.Provisional(it.seq))
 		if errors.Is(err, mvcc.ErrPending) {
@@ -117,12 +117,7 @@ func (r *Replica) evaluate(out *Output) {
 		}
 		if err != nil {
 			q.bytes -= it.bytes
-			r.fail(it.origin, err, out)
-			continue
-		}
-		if id := r.leases.inactive(eval.Writes); id != 0 {
-			q.bytes -= it.bytes
-			r.answer(it.origin, inactive(id), out)
+			r.failItem(it.origin, err, out)
 			continue
 		}
 		it.eval = eval

@@ -27,7 +27,7 @@ func (t *Try) Evaluate(bytesMax int) error {
 	overlay, own := overlayOf(found)
 	view := mvcc.View{
 		Reader: nothing{}, Overlay: overlay, Current: kv.RevisionMax, BytesMax: bytesMax,
-		Past: t.lookUp,
+		Past: t.lookUp, Leases: t,
 	}
 	t.eval, err = mvcc.Evaluate(view, t.req, mvcc.Provisional(own))
 	return err

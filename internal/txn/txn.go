@@ -129,21 +129,14 @@ func (t *Try) Take(shard kv.ShardID, resp *wire.Response) (all bool, err error) 
 // Writes reports whether the evaluated try writes anything.
 func (t *Try) Writes() bool { return len(t.eval.Writes) > 0 }
 
-// Missing is a lease that a write hangs its key on, and the shard that was not
-// told of it.
-func (t *Try) Missing() (lease kv.LeaseID, shard kv.ShardID, ok bool) {
-	for i := range t.eval.Writes {
-		w := &t.eval.Writes[i]
-		if w.Lease == 0 {
-			continue
-		}
-		p := t.partOf(w.Key)
-		if slices.Contains(p.prepared.Missing, w.Lease) {
-			return w.Lease, p.shard.ID, true
-		}
-	}
-	return 0, 0, false
+// Active implements mvcc.Leases: a key can be put on a lease that its shard was
+// told of.
+func (t *Try) Active(key []byte, id kv.LeaseID) bool {
+	return !slices.Contains(t.partOf(key).prepared.Missing, id)
 }
+
+// ShardOf is the shard of a key that the transaction names.
+func (t *Try) ShardOf(key []byte) kv.ShardID { return t.partOf(key).shard.ID }
 
 func (t *Try) partOf(key []byte) *part {
 	for _, p := range t.parts {

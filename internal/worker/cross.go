@@ -6,6 +6,7 @@ import (
 
 	"github.com/miruvor/miruvor/internal/kv"
 	"github.com/miruvor/miruvor/internal/mutant"
+	"github.com/miruvor/miruvor/internal/mvcc"
 	"github.com/miruvor/miruvor/internal/oracle"
 	"github.com/miruvor/miruvor/internal/replica"
 	"github.com/miruvor/miruvor/internal/txn"
@@ -92,15 +93,15 @@ func (w *Worker) crossed(now wire.Instant, l *leg, resp *wire.Response) {
 		w.failCross(now, c, err)
 		return
 	}
-	if err := x.try.Evaluate(w.cfg.Bounds.AnswerBytesMax); err != nil {
+	var inactive *mvcc.InactiveLease
+	switch err := x.try.Evaluate(w.cfg.Bounds.AnswerBytesMax); {
+	case errors.As(err, &inactive):
+		w.attach(now, c, x.try.ShardOf(inactive.Key), inactive.ID)
+	case err != nil:
 		w.failCross(now, c, err)
-		return
+	default:
+		w.conclude(now, c)
 	}
-	if lease, shard, missing := x.try.Missing(); missing {
-		w.attach(now, c, shard, lease)
-		return
-	}
-	w.conclude(now, c)
 }
 
 // attach has a shard told of a lease that a put names, and begins anew. The
