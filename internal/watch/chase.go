@@ -60,9 +60,9 @@ func (h *Hub) startChase(w *watch) {
 	c.start(c)
 }
 
+// endChase leaves the watch where it is.
 func (h *Hub) endChase(c *chase) {
-	w := c.watch
-	w.pos, w.chase = w.position(), nil
+	c.watch.chase = nil
 	c.close()
 	h.chases.running = slices.DeleteFunc(h.chases.running, func(o *chase) bool { return o == c })
 }
@@ -83,25 +83,14 @@ func (c *chase) take(after, upTo kv.Revision, events []kv.Event) {
 		return
 	}
 	w.pos = max(w.pos, upTo)
-	if c.pos >= w.level {
-		c.rejoin()
+	switch {
+	case c.pos < w.level:
+	case h.join(w, c.pos):
+		h.endChase(c)
+	case !h.room(w.stream):
+		h.stall(w)
 	}
 	h.progress()
-}
-
-// rejoin brings the watch into its group, if it is level.
-func (c *chase) rejoin() {
-	h, w, at := c.hub, c.watch, c.pos
-	h.endChase(c)
-	if h.join(w, at) {
-		return
-	}
-	if !h.room(w.stream) {
-		h.stall(w)
-		return
-	}
-	h.chases.running = append(h.chases.running, c)
-	c.closed, w.state, w.chase = false, chasing, c
 }
 
 // compacted implements sink.

@@ -196,6 +196,7 @@ func (h *Hub) detach(w *watch) {
 	case live:
 		h.leave(w)
 	case chasing:
+		w.pos = w.position()
 		h.endChase(w.chase)
 	}
 }
