@@ -131,6 +131,13 @@ type Engine interface {
 	// to the spans meanwhile.
 	NewIngest(spans []Span) (Ingest, error)
 
+	// Reclaim tells that about so many bytes of keys and values were deleted
+	// from span, so that their space is given back in the background, at a cost
+	// in proportion to them. It only remembers that, and does not block. Deletions alone
+	// do not do: a log-structured engine keeps what they delete until something
+	// is written to the same keys.
+	Reclaim(span Span, deleted int64)
+
 	// Flush makes all commits so far durable. It blocks.
 	Flush() error
 

@@ -30,11 +30,11 @@ type Swept struct {
 	// the floor.
 	Next Place
 	Done bool
-	// Entries were walked; Versions were deleted. Bytes are those of the keys
-	// and values deleted, of which a value is taken to be as long as the
-	// newest of its key.
-	Entries, Versions int
-	Bytes             int64
+	// Entries were walked; Versions were deleted. VersionBytes are those of
+	// their keys and values, of which a value is taken to be as long as the
+	// newest of its key. HistoryBytes are those of the entries deleted.
+	Entries, Versions          int
+	VersionBytes, HistoryBytes int64
 }
 
 // Sweep deletes what no read and no watch at Floor or above can see, as far as
@@ -206,7 +206,7 @@ func hasEntry(entries []historyEntry, rev kv.Revision) bool {
 // drop deletes the version at s.key.
 func (s *sweeper) drop(size int) error {
 	s.done.Versions++
-	s.done.Bytes += int64(size)
+	s.done.VersionBytes += int64(size)
 	return s.batch.Delete(s.key)
 }
 
@@ -222,7 +222,7 @@ func (s *sweeper) forget() error {
 	gone := s.entries[:n]
 	for i := range gone {
 		key := s.entryKey(&gone[i])
-		s.done.Bytes += int64(len(key) + len(gone[i].key))
+		s.done.HistoryBytes += int64(len(key) + len(gone[i].key))
 		if n >= rangeMin {
 			continue
 		}

@@ -151,6 +151,8 @@ var engineMetrics = declareSet("engine_", map[string]string{
 	"filter_misses_total":      "Tables that a filter let a read through to.",
 	"snapshots":                "Frozen states that are being read.",
 	"iterators":                "Open iterators over tables.",
+	"reclaims_total":           "Spans compacted to give the space of deletions back.",
+	"garbage_bytes":            "Estimated bytes in tables that deletions wait to give back.",
 	"slow_writes_total":        "Disk operations that took suspiciously long.",
 	"write_stalls_total":       "Times that writes waited for flushes or compactions.",
 	"background_errors_total":  "Failures in the engine's background work.",

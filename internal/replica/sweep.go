@@ -1,6 +1,8 @@
 package replica
 
 import (
+	"github.com/miruvor/miruvor/internal/engine"
+	"github.com/miruvor/miruvor/internal/keyspace"
 	"github.com/miruvor/miruvor/internal/kv"
 	"github.com/miruvor/miruvor/internal/mvcc"
 )
@@ -14,6 +16,8 @@ type sweep struct {
 	floor kv.Revision
 	next  mvcc.Place
 	busy  bool
+	// versionBytes and historyBytes are what the sweep under way has deleted.
+	versionBytes, historyBytes int64
 	// versions and bytes are what was deleted since the replica was opened.
 	versions, bytes int64
 }
@@ -58,8 +62,23 @@ func (r *Replica) Sweep() bool {
 	}
 	s.next, s.busy = done.Next, !done.Done
 	s.versions += int64(done.Versions)
-	s.bytes += done.Bytes
+	s.bytes += done.VersionBytes + done.HistoryBytes
+	s.versionBytes += done.VersionBytes
+	s.historyBytes += done.HistoryBytes
+	if done.Done {
+		r.reclaim()
+	}
 	return true
+}
+
+// reclaim asks the engine for the space of what the sweep deleted.
+func (r *Replica) reclaim() {
+	s := &r.floors.sweep
+	versions := keyspace.VersionSpan(r.state.desc.Range())
+	history := keyspace.HistorySpan(r.cfg.Shard, 0, 0)
+	r.cfg.Engine.Reclaim(engine.Span(versions), s.versionBytes)
+	r.cfg.Engine.Reclaim(engine.Span(history), s.historyBytes)
+	s.versionBytes, s.historyBytes = 0, 0
 }
 
 // restart forgets how far the sweep has come: the shard's state was replaced.

@@ -62,6 +62,7 @@ func Run(t *testing.T, s Subject) {
 		{"Readers", testReaders},
 		{"IngestBesideReaders", testIngestBesideReaders},
 		{"Model", testModel},
+		{"Reclaim", testReclaim},
 		{"MetricsAndCheck", testMetricsAndCheck},
 	} {
 		t.Run(c.name, func(t *testing.T) { c.test(t, s) })

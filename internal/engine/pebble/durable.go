@@ -65,6 +65,7 @@ func (e *Engine) DurableGet(key []byte) ([]byte, error) {
 // Close implements engine.Engine. It flushes, so that the next Open has
 // nothing to replay.
 func (e *Engine) Close() error {
+	e.reclaimer.close()
 	if e.options.ReadOnly {
 		return wrap(e.db.Close(), "close")
 	}

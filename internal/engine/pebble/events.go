@@ -17,6 +17,8 @@ type events struct {
 	writeStalls atomic.Int64
 	failures    atomic.Int64
 	corruptions atomic.Int64
+	// reclaims counts the spans that were compacted by hand.
+	reclaims atomic.Int64
 }
 
 func newEvents(log *slog.Logger, onFlush func()) *events {

@@ -23,9 +23,12 @@ func (e *Engine) Metrics() map[string]float64 {
 		"filter_misses_total":      float64(m.Filter.Misses),
 		"snapshots":                float64(m.Snapshots.Count),
 		"iterators":                float64(m.TableIters),
-		"slow_writes_total":        float64(e.events.slowWrites.Load()),
-		"write_stalls_total":       float64(e.events.writeStalls.Load()),
-		"background_errors_total":  float64(e.events.failures.Load()),
-		"corruptions_total":        float64(e.events.corruptions.Load()),
+		"reclaims_total":           float64(e.events.reclaims.Load()),
+		"garbage_bytes": float64(m.Table.Garbage.PointDeletionsBytesEstimate +
+			m.Table.Garbage.RangeDeletionsBytesEstimate),
+		"slow_writes_total":       float64(e.events.slowWrites.Load()),
+		"write_stalls_total":      float64(e.events.writeStalls.Load()),
+		"background_errors_total": float64(e.events.failures.Load()),
+		"corruptions_total":       float64(e.events.corruptions.Load()),
 	}
 }

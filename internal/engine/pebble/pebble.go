@@ -57,6 +57,8 @@ type Engine struct {
 	options *pebble.Options
 	events  *events
 	durable durable
+	// reclaimer gives space back.
+	reclaimer *reclaimer
 	// ingests counts ingests, to name their files.
 	ingests atomic.Uint64
 	// tableBytes is the size at which an ingest begins another table.
@@ -76,6 +78,7 @@ func Open(dir string, opts Options) (*Engine, error) {
 		dir:        dir,
 		events:     newEvents(opts.Logger, opts.OnFlush),
 		tableBytes: tableBytesDefault,
+		reclaimer:  newReclaimer(),
 	}
 	var opened atomic.Bool
 	e.options = pebbleOptions(opts, e.events, &opened)
