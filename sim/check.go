@@ -11,7 +11,8 @@ import (
 // Check holds a history against what the store promises, in the order of the
 // revisions (the numbers are the design's invariants):
 //
-//   - no two commits share a revision (1);
+//   - no two commits share a revision (1), and of one over several shards all
+//     parts are there;
 //   - every transaction that was answered did and saw what the reference does
 //     at its revision, and if it writes, that is what the replicas hold: nothing
 //     acknowledged is lost (2, 3), compares are decided right;
@@ -45,7 +46,7 @@ func (c *checker) run(calm bool) error {
 	}
 	c.findFloors()
 	for _, op := range c.history.Ops {
-		if op.Fate() != Done {
+		if op.Fate() != Done || op.Txn == nil && op.Range == nil {
 			continue
 		}
 		if err := c.checkOp(op); err != nil {
@@ -63,12 +64,16 @@ func (c *checker) run(calm bool) error {
 
 // index looks at the commits alone, and makes the model of them.
 func (c *checker) index() error {
-	list := c.history.Commits
+	list, err := join(c.history.Commits)
+	if err != nil {
+		return err
+	}
+	c.history.Commits = list
 	c.commits = map[kv.Revision]*Commit{}
 	last := kv.FirstRevision
 	for i := range list {
 		if list[i].Revision <= last {
-			return fmt.Errorf("revision %v is used twice or goes back, in %v, after %v",
+			return fmt.Errorf("revision %v in %v goes back, after %v",
 				list[i].Revision, list[i].Shard, last)
 		}
 		last = list[i].Revision
@@ -76,6 +81,31 @@ func (c *checker) index() error {
 	}
 	c.model = newModel(list)
 	return nil
+}
+
+// join makes one commit of what several shards hold of a revision.
+func join(parts []Commit) ([]Commit, error) {
+	var list []Commit
+	for _, part := range parts {
+		last := len(list) - 1
+		if last < 0 || list[last].Revision != part.Revision {
+			part.Writes = slices.Clone(part.Writes)
+			list = append(list, part)
+			continue
+		}
+		list[last].Writes = append(list[last].Writes, part.Writes...)
+	}
+	for i := range list {
+		writes := list[i].Writes
+		slices.SortStableFunc(writes, func(a, b Write) int { return int(a.Sub) - int(b.Sub) })
+		for sub := range writes {
+			if int(writes[sub].Sub) != sub {
+				return nil, fmt.Errorf("revision %v has no write %d, or two: it was used twice, "+
+					"or a part of it is missing: %+v", list[i].Revision, sub, writes)
+			}
+		}
+	}
+	return list, nil
 }
 
 // findFloors walks beginnings and ends in their order.

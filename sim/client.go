@@ -64,6 +64,7 @@ func (cl *client) next() {
 
 // ask sends an operation to a node. Who waits for it hears of it in answered.
 func (c *cluster) ask(n *node, op *Op) {
+	op.Asked = c.now
 	c.history.begin(op)
 	c.waiting[op.ID] = op
 	n.note("ask", op.ID, uint64(op.Client))
@@ -73,9 +74,7 @@ func (c *cluster) ask(n *node, op *Op) {
 	patience := c.between(300*time.Millisecond, 4*time.Second)
 	t := n.threads[c.rng.IntN(len(n.threads))]
 	t.post(input{call: func(now wire.Instant) {
-		t.worker.Submit(now, worker.Request{
-			ID: op.ID, Txn: op.Txn, Range: op.Range, Deadline: now + wire.Instant(patience),
-		})
+		t.worker.Submit(now, op.request(now+wire.Instant(patience)))
 	}})
 	c.after(patience+500*time.Millisecond, func() {
 		c.finish(op, worker.Reply{Err: errGaveUp})
@@ -114,12 +113,12 @@ func (c *cluster) finish(op *Op, r worker.Reply) {
 		return
 	}
 	delete(c.waiting, op.ID)
-	op.TxnResponse, op.RangeResponse, op.Err = r.Txn, r.Range, r.Err
-	c.history.end(op)
-	if r.Err == nil && r.Txn == nil && r.Range == nil {
+	op.Answered = c.now
+	if !op.take(&r) {
 		c.failf("a reply says nothing: %v", op)
 	}
-	if r.Err != nil && c.calm && !errors.Is(r.Err, kv.ErrFutureRevision) {
+	c.history.end(op)
+	if r.Err != nil && c.calm && !refusal(r.Err) {
 		c.failf("nothing was wrong, but: %v", op)
 	}
 	rev := kv.Revision(0)
@@ -135,6 +134,45 @@ func (c *cluster) finish(op *Op, r worker.Reply) {
 		cl.learn(op)
 		cl.begin()
 	}
+	if op.then != nil {
+		op.then()
+	}
+}
+
+// request is what a worker is asked to do, until a deadline.
+func (o *Op) request(deadline wire.Instant) worker.Request {
+	req := worker.Request{ID: o.ID, Txn: o.Txn, Range: o.Range, Deadline: deadline}
+	if o.Compact != nil {
+		req.Compact = &wire.Compact{Revision: o.Compact.Revision}
+	}
+	if o.Lease != nil {
+		ask := o.Lease.Request
+		req.Lease, req.LeaseKeys = &ask, o.Lease.Keys
+	}
+	return req
+}
+
+// take takes the reply, and reports whether it is one.
+func (o *Op) take(r *worker.Reply) bool {
+	o.TxnResponse, o.RangeResponse, o.Err = r.Txn, r.Range, r.Err
+	switch {
+	case r.Err != nil:
+		return true
+	case o.Compact != nil:
+		o.Compact.Response = r.Compacted
+		return r.Compacted != nil
+	case o.Lease != nil:
+		o.Lease.Response = r.Lease
+		return r.Lease != nil
+	}
+	return r.Txn != nil || r.Range != nil
+}
+
+// refusal reports whether an error is an answer that may be right though all is
+// well.
+func refusal(err error) bool {
+	return errors.Is(err, kv.ErrFutureRevision) || errors.Is(err, kv.ErrCompacted) ||
+		errors.Is(err, kv.ErrLeaseNotFound) || errors.Is(err, kv.ErrLeaseExists)
 }
 
 // learn remembers what an answer told.

@@ -39,6 +39,8 @@ type Load struct {
 	Think time.Duration
 	// Keys is how many keys there are, spread over all shards.
 	Keys int
+	// Janitors compact, Keepers hold leases.
+	Janitors, Keepers int
 	// Plain leaves only puts, gets, deletes and compare-and-sets of one key,
 	// and of compares only those of versions and values.
 	Plain bool

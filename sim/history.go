@@ -14,15 +14,22 @@ type Op struct {
 	ID     uint64
 	Client int
 	Node   kv.NodeID
-	// Exactly one of Txn and Range is set.
-	Txn   *kv.TxnRequest
-	Range *kv.RangeRequest
-	// Begin and End are places in the order; End is 0 while it is open.
-	Begin, End int
-	// The answer: exactly one of the three is set once it ended.
+	// Exactly one of Txn, Range, Compact and Lease is set.
+	Txn     *kv.TxnRequest
+	Range   *kv.RangeRequest
+	Compact *CompactOp
+	Lease   *LeaseOp
+	// Begin and End are places in the order; End is 0 while it is open. Asked and
+	// Answered are the true times of the two.
+	Begin, End      int
+	Asked, Answered Time
+	// The answer: exactly one is set once it ended, that of Compact and Lease
+	// in there.
 	TxnResponse   *kv.TxnResponse
 	RangeResponse *kv.RangeResponse
 	Err           error
+	// then is called when it ended, if not nil.
+	then func()
 }
 
 // Fate is what is known of an operation.
@@ -50,7 +57,12 @@ func (o *Op) Fate() Fate {
 
 // Revision is that of the answer.
 func (o *Op) Revision() kv.Revision {
-	if o.TxnResponse != nil {
+	switch {
+	case o.Compact != nil:
+		return o.Compact.Response.Current
+	case o.Lease != nil:
+		return o.Lease.Response.Lease.Revision
+	case o.TxnResponse != nil:
 		return o.TxnResponse.Revision
 	}
 	return o.RangeResponse.Revision
@@ -59,10 +71,15 @@ func (o *Op) Revision() kv.Revision {
 func (o *Op) String() string {
 	text := fmt.Sprintf("op %d of client %d at %v (%d to %d): ", o.ID, o.Client, o.Node,
 		o.Begin, o.End)
-	if o.Txn != nil {
+	switch {
+	case o.Txn != nil:
 		text += describeTxn(o.Txn)
-	} else {
+	case o.Range != nil:
 		text += describeRange(o.Range)
+	case o.Compact != nil:
+		text += o.Compact.String()
+	default:
+		text += o.Lease.String()
 	}
 	switch {
 	case o.Err != nil:
@@ -77,14 +94,18 @@ func (o *Op) String() string {
 
 // Write is one version that a transaction left in a shard.
 type Write struct {
+	// Sub is its place in the transaction, from 0, over all shards.
+	Sub       uint32
 	Key       string
 	Value     string
 	Tombstone bool
 	Create    kv.Revision
 	Version   int64
+	Lease     kv.LeaseID
 }
 
-// Commit is a transaction as the replicas hold it.
+// Commit is a transaction as the replicas of a shard hold it. Of one over several shards
+// there are several, until join makes them one; Shard is the first of them then.
 type Commit struct {
 	Revision kv.Revision
 	Shard    kv.ShardID

@@ -47,7 +47,7 @@ type view struct {
 
 // get is the live version of a key.
 func (v *view) get(key string) (kv.KeyValue, bool) {
-	for _, w := range v.writes {
+	for _, w := range slices.Backward(v.writes) {
 		if w.Key == key {
 			return pairOf(w, v.rev), !w.Tombstone
 		}
@@ -72,7 +72,7 @@ func (m *model) get(key string, at kv.Revision) (kv.KeyValue, bool) {
 func pairOf(w Write, rev kv.Revision) kv.KeyValue {
 	return kv.KeyValue{
 		Key: []byte(w.Key), Value: []byte(w.Value),
-		CreateRevision: w.Create, ModRevision: rev, Version: w.Version,
+		CreateRevision: w.Create, ModRevision: rev, Version: w.Version, Lease: w.Lease,
 	}
 }
 
@@ -123,11 +123,12 @@ func (v *view) read(req *kv.RangeRequest) *kv.RangeResponse {
 }
 
 // run carries out a transaction in the view and answers it, but for its own
-// revision.
+// revision. Compares, of nested transactions too, are decided in the state before it.
 func (v *view) run(txn *kv.TxnRequest) *kv.TxnResponse {
 	out := &kv.TxnResponse{Succeeded: true}
+	before := &view{model: v.model, at: v.at}
 	for _, c := range txn.Compares {
-		out.Succeeded = out.Succeeded && v.holds(c)
+		out.Succeeded = out.Succeeded && before.holds(c)
 	}
 	ops := txn.Success
 	if !out.Succeeded {
@@ -145,6 +146,8 @@ func (v *view) do(op kv.Op) kv.Result {
 		return kv.Result{Put: v.put(op.Put)}
 	case op.Delete != nil:
 		return kv.Result{Delete: v.delete(op.Delete)}
+	case op.Txn != nil:
+		return kv.Result{Txn: v.run(op.Txn)}
 	}
 	// What was read before the first write is the state before the transaction.
 	found := v.read(op.Range)
@@ -156,9 +159,15 @@ func (v *view) do(op kv.Op) kv.Result {
 }
 
 func (v *view) put(req *kv.PutRequest) *kv.PutResponse {
-	w := Write{Key: string(req.Key), Value: string(req.Value), Create: v.rev, Version: 1}
+	w := Write{
+		Sub: uint32(len(v.writes)), Key: string(req.Key), Value: string(req.Value),
+		Create: v.rev, Version: 1, Lease: req.Lease,
+	}
 	prev, live := v.get(w.Key)
 	out := &kv.PutResponse{}
+	if live && req.IgnoreLease {
+		w.Lease = prev.Lease
+	}
 	if live {
 		w.Create, w.Version = prev.CreateRevision, prev.Version+1
 		if req.PrevKV {
@@ -173,7 +182,9 @@ func (v *view) put(req *kv.PutRequest) *kv.PutResponse {
 func (v *view) delete(req *kv.DeleteRequest) *kv.DeleteResponse {
 	out := &kv.DeleteResponse{}
 	for _, pair := range v.scan(req.Range) {
-		v.writes = append(v.writes, Write{Key: string(pair.Key), Tombstone: true})
+		v.writes = append(v.writes, Write{
+			Sub: uint32(len(v.writes)), Key: string(pair.Key), Tombstone: true,
+		})
 		out.Deleted++
 		if req.PrevKV {
 			out.Prev = append(out.Prev, pair)
@@ -182,8 +193,23 @@ func (v *view) delete(req *kv.DeleteRequest) *kv.DeleteResponse {
 	return out
 }
 
+// holds decides a compare: of a range, for each key of it, or if there is none as for
+// one that is missing.
 func (v *view) holds(c kv.Compare) bool {
-	pair, live := v.get(string(c.Key))
+	if len(c.RangeEnd) == 0 {
+		pair, live := v.get(string(c.Key))
+		return compares(&c, pair, live)
+	}
+	pairs := v.scan(c.Keys())
+	for _, pair := range pairs {
+		if !compares(&c, pair, true) {
+			return false
+		}
+	}
+	return len(pairs) > 0 || compares(&c, kv.KeyValue{}, false)
+}
+
+func compares(c *kv.Compare, pair kv.KeyValue, live bool) bool {
 	number := int64(0)
 	switch c.Target {
 	case kv.CompareVersion:

@@ -102,5 +102,7 @@ func (n *network) lose(t *thread, peer *node, m wire.Message) {
 }
 
 func isWrite(m *wire.Message) bool {
-	return m.Request != nil && m.Request.Txn != nil && !mvcc.ReadOnly(m.Request.Txn)
+	q := m.Request
+	return q != nil && (q.Txn != nil && !mvcc.ReadOnly(q.Txn) || q.Lease.Once() ||
+		q.Compact != nil && q.Shard == kv.SystemShard)
 }
