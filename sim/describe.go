@@ -68,7 +68,7 @@ func describeResponse(r *wire.Response) string {
 func describeTxn(t *kv.TxnRequest) string {
 	var text strings.Builder
 	for _, c := range t.Compares {
-		text.WriteString(fmt.Sprintf("if %q target %d rel %d %d %q ", c.Key, c.Target, c.Relation,
+		text.WriteString(fmt.Sprintf("if %v target %d rel %d %d %q ", c.Keys(), c.Target, c.Relation,
 			c.Number, c.Value))
 	}
 	text.WriteString(describeOps(t.Success))
@@ -88,6 +88,8 @@ func describeOps(ops []kv.Op) string {
 			text.WriteString(fmt.Sprintf("delete %v;", op.Delete.Range))
 		case op.Range != nil:
 			text.WriteString(describeRange(op.Range) + ";")
+		case op.Txn != nil:
+			text.WriteString("{" + describeTxn(op.Txn) + "};")
 		}
 	}
 	return text.String()
@@ -127,6 +129,8 @@ func describeTxnResponse(t *kv.TxnResponse) string {
 			}
 		case r.Range != nil:
 			text.WriteString(" " + describeRangeResponse(r.Range))
+		case r.Txn != nil:
+			text.WriteString(" {" + describeTxnResponse(r.Txn) + "}")
 		}
 	}
 	return text.String()

@@ -87,6 +87,8 @@ func sameResult(want, got *kv.Result) error {
 		return nil
 	case want.Range != nil && got.Range != nil:
 		return sameRange(want.Range, got.Range)
+	case want.Txn != nil && got.Txn != nil:
+		return sameTxn(want.Txn, got.Txn)
 	}
 	return fmt.Errorf("wrong kind of result: want %+v", want)
 }

@@ -102,7 +102,7 @@ func (c *cluster) collect(e engine.Reader, shard kv.ShardID) error {
 			list = append(list, Commit{Revision: event.Revision, Shard: shard})
 			last = len(list) - 1
 		}
-		w := Write{Key: string(event.KV.Key), Tombstone: event.Deleted}
+		w := Write{Sub: event.Sub, Key: string(event.KV.Key), Tombstone: event.Deleted}
 		if !event.Deleted {
 			w.Value, w.Create = string(event.KV.Value), event.KV.CreateRevision
 			w.Version = event.KV.Version
