@@ -96,6 +96,10 @@ func (s sink) shard(l *worker.ShardLoad) {
 	s.put(shardRequests, float64(l.Requests), shard)
 	s.put(shardTxnBytes, float64(l.TxnBytes), shard)
 	s.put(shardLogBytes, float64(l.LogBytes), shard)
+	s.put(shardCompacted, float64(l.Compacted), shard)
+	s.put(shardSweeping, number(l.Sweeping), shard)
+	s.put(shardSweptVersions, float64(l.SweptVersions), shard)
+	s.put(shardSweptBytes, float64(l.SweptBytes), shard)
 	for _, r := range l.Replicas {
 		s.put(shardLag, float64(r.Lag), shard, r.Node.String())
 	}

@@ -53,6 +53,14 @@ var (
 		"Approximate bytes of the transactions that wait in the shard's leader.", "shard")
 	shardLogBytes = declare("shard_log_bytes",
 		"Bytes of the shard's entries in the Raft log.", "shard")
+	shardCompacted = declare("shard_compacted_revision",
+		"Compaction floor: the oldest revision that can be read, 0 for all.", "shard")
+	shardSweeping = declare("shard_sweeping",
+		"1 while this replica deletes what compaction made superfluous, else 0.", "shard")
+	shardSweptVersions = declare("shard_swept_versions_total",
+		"Versions deleted after compactions.", "shard")
+	shardSweptBytes = declare("shard_swept_bytes_total",
+		"Approximate bytes of keys and values deleted after compactions.", "shard")
 )
 
 var (

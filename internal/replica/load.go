@@ -1,5 +1,7 @@
 package replica
 
+import "github.com/miruvor/miruvor/internal/kv"
+
 // Load is what waits in a replica, and what it keeps.
 type Load struct {
 	// Requests counts the transactions and reads that are not answered yet;
@@ -10,6 +12,12 @@ type Load struct {
 	LogBytes int64
 	// Leading reports whether this replica leads and serves.
 	Leading bool
+	// Compacted is the compaction floor, and Sweeping says that there is
+	// something to delete below it. SweptVersions with SweptBytes were deleted
+	// since the replica was opened.
+	Compacted                 kv.Revision
+	Sweeping                  bool
+	SweptVersions, SweptBytes int64
 }
 
 // Load describes the replica's queues. It is cheap.
@@ -17,5 +25,7 @@ func (r *Replica) Load() Load {
 	return Load{
 		Requests: r.queue.len() + r.reads.len(), TxnBytes: r.queue.bytes,
 		LogBytes: r.cfg.Log.Bytes(), Leading: r.role.serving,
+		Compacted: r.state.compacted, Sweeping: r.floors.sweep.busy,
+		SweptVersions: r.floors.sweep.versions, SweptBytes: r.floors.sweep.bytes,
 	}
 }
