@@ -24,6 +24,8 @@ type checkedShard struct {
 	described, readable bool
 	applied             keyspace.Applied
 	compacted           kv.Revision
+	// marks are the leases that keys may hang on.
+	marks map[kv.LeaseID]bool
 }
 
 func (s *checkedShard) where() string { return fmt.Sprintf("shard %v", s.id) }
@@ -68,6 +70,10 @@ func (s *checkedShard) take(kind keyspace.Kind, suffix, value []byte) (err error
 		_, err = keyspace.ParseApplied(value)
 	case keyspace.KindMap, keyspace.KindRegistry:
 		return systemOnly(s.id)
+	case keyspace.KindLease:
+		return s.takeLease(suffix, value)
+	case keyspace.KindPrepare, keyspace.KindOutcome:
+		return checkTxnSuffix(suffix)
 	default:
 		return fmt.Errorf("%w: unknown kind", kv.ErrCorrupt)
 	}
@@ -75,6 +81,15 @@ func (s *checkedShard) take(kind keyspace.Kind, suffix, value []byte) (err error
 		err = fmt.Errorf("%w: the key goes on after its end", kv.ErrCorrupt)
 	}
 	return err
+}
+
+// checkTxnSuffix checks the id of a transaction over shards in a key.
+func checkTxnSuffix(suffix []byte) error {
+	const idBytes = 16
+	if len(suffix) != idBytes {
+		return fmt.Errorf("%w: a transaction's id of %d bytes", kv.ErrCorrupt, len(suffix))
+	}
+	return nil
 }
 
 func systemOnly(id kv.ShardID) error {
@@ -219,6 +234,9 @@ func (c *checker) checkShards() error {
 			}
 		}
 		if err := c.checkNewest(s); err != nil {
+			return err
+		}
+		if err := c.checkLeases(s); err != nil {
 			return err
 		}
 	}

@@ -44,6 +44,13 @@ var checkedFS = sync.OnceValues(func() (*vfs.MemFS, error) {
 			return nil, err
 		}
 	}
+	if _, err = n.LeaseGrant(ctx, kv.LeaseGrantRequest{ID: 5, TTL: 1000}); err != nil {
+		return nil, err
+	}
+	onLease := kv.PutRequest{Key: []byte("\xf0leased"), Lease: 5}
+	if _, err = kv.Put(ctx, n, onLease); err != nil {
+		return nil, err
+	}
 	_, err = kv.Delete(ctx, n, kv.DeleteRequest{Range: kv.PrefixRange([]byte{7})})
 	return disk, errors.Join(err, n.Stop(ctx))
 })
@@ -114,6 +121,19 @@ var damages = []struct {
 	{"history of no shard", func(d *damage) {
 		d.set(keyspace.HistoryKey(nil, 9, 2, 0), []byte("k"))
 	}, "the history of shard s9"},
+	{"unmarked lease", func(d *damage) {
+		d.del(keyspace.LeaseMetaKey(nil, 3, 5))
+	}, `leased" hangs on lease 5, which the shard was not told of`},
+	{"bad mark", func(d *damage) { d.set(keyspace.LeaseMetaKey(nil, 3, 5), []byte{7}) }, "flags"},
+	{"bad lease", func(d *damage) {
+		d.set(keyspace.LeaseMetaKey(nil, kv.SystemShard, 5), []byte{0})
+	}, "bad lease"},
+	{"not indexed", func(d *damage) {
+		d.del(keyspace.LeaseIndexKey(nil, 3, 5, []byte("\xf0leased")))
+	}, "the index lacks it"},
+	{"bad transaction", func(d *damage) {
+		d.set(keyspace.MetaKey(nil, 2, keyspace.KindPrepare, 1, 2, 3), nil)
+	}, "a transaction's id of 3 bytes"},
 	{"unknown space", func(d *damage) { d.set([]byte{9, 9}, nil) }, "belongs to no shard"},
 	{"lock of no shard", func(d *damage) {
 		d.del(descriptorOf(3))
