@@ -77,9 +77,7 @@ func (c *chase) take(after, upTo kv.Revision, events []kv.Event) {
 		}
 	}
 	if !h.tell(w, b, upTo) {
-		pos := max(w.pos, after)
-		h.stall(w)
-		w.pos = pos
+		h.stallAt(w, after)
 		return
 	}
 	w.pos = max(w.pos, upTo)

@@ -4,6 +4,7 @@ import (
 	"time"
 
 	"github.com/miruvor/miruvor/internal/kv"
+	"github.com/miruvor/miruvor/internal/mutant"
 	"github.com/miruvor/miruvor/internal/placement"
 	"github.com/miruvor/miruvor/internal/wire"
 )
@@ -25,6 +26,8 @@ type Config struct {
 	// Began is when this life of the node began, by its own clock: answers to an
 	// earlier one are told by it.
 	Began wire.Instant
+	// Mutant is a deliberate bug, for the simulator.
+	Mutant mutant.Mutant
 }
 
 // Bounds are the limits on what a hub holds.

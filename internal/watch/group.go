@@ -167,9 +167,7 @@ func (g *group) flush(after, upTo kv.Revision) {
 	for i, w := range g.touched {
 		g.touched[i] = nil
 		if b := w.batch.take(); !g.hub.tell(w, b, upTo) {
-			pos := max(w.pos, after)
-			g.hub.stall(w)
-			w.pos = pos
+			g.hub.stallAt(w, after)
 		}
 	}
 	g.touched = g.touched[:0]

@@ -5,6 +5,7 @@ import (
 	"slices"
 
 	"github.com/miruvor/miruvor/internal/kv"
+	"github.com/miruvor/miruvor/internal/mutant"
 	"github.com/miruvor/miruvor/internal/wire"
 )
 
@@ -199,16 +200,26 @@ func (r *reader) tick() {
 
 // advance hands on what all shards have told completely.
 func (r *reader) advance() {
-	mark := kv.RevisionMax
-	for _, p := range r.places {
-		mark = min(mark, p.upTo)
-	}
+	mark := r.mark()
 	for r.pos < mark && !r.closed {
 		events, upTo := r.merge(mark)
 		after := r.pos
 		r.pos = upTo
 		r.sink.take(after, upTo, events)
 	}
+}
+
+// mark is what all shards have told completely.
+func (r *reader) mark() kv.Revision {
+	mark := r.places[0].upTo
+	for _, p := range r.places {
+		if r.hub.cfg.Mutant == mutant.DeliverHalf {
+			mark = max(mark, p.upTo)
+		} else {
+			mark = min(mark, p.upTo)
+		}
+	}
+	return mark
 }
 
 // merge takes the pending events up to mark, cut at the end of a revision if

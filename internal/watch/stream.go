@@ -6,6 +6,7 @@ import (
 	"slices"
 
 	"github.com/miruvor/miruvor/internal/kv"
+	"github.com/miruvor/miruvor/internal/mutant"
 )
 
 // stream carries watches to one receiver.
@@ -171,6 +172,17 @@ func (h *Hub) stall(w *watch) {
 	h.detach(w)
 	w.state = stalled
 	w.stream.stalled = append(w.stream.stalled, w)
+}
+
+// stallAt puts a watch aside that has got as far as after, and no further,
+// whatever its reader has.
+func (h *Hub) stallAt(w *watch, after kv.Revision) {
+	if h.cfg.Mutant == mutant.ResumeLate {
+		after++
+	}
+	pos := max(w.pos, after)
+	h.stall(w)
+	w.pos = pos
 }
 
 // resume lets stalled watches catch up once half of the queue is free.
