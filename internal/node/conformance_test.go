@@ -10,14 +10,14 @@ import (
 // TestConformance holds clusters to what kv.Store promises, asked at a node
 // that leads little or nothing of it.
 func TestConformance(t *testing.T) {
-	splits := [][]byte{{0x10}, []byte("k"), []byte("x")}
+	splits := kvtest.Splits()
 	for _, test := range []struct {
 		name    string
 		size    int
 		cluster Cluster
 	}{
 		{"one_node", 1, Cluster{}},
-		{"three_nodes_four_shards", 3, Cluster{Shards: 4, SplitAt: splits}},
+		{"three_nodes_many_shards", 3, Cluster{Shards: len(splits) + 1, SplitAt: splits}},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			c := newClusterOf(t, test.size, test.cluster, Config{

@@ -1,6 +1,8 @@
 package oracle
 
 import (
+	"slices"
+
 	"github.com/miruvor/miruvor/internal/kv"
 	"github.com/miruvor/miruvor/internal/wire"
 )
@@ -85,6 +87,11 @@ func (c *Client) Fail(id uint64) {
 	for _, d := range c.remove(id) {
 		d.Lost()
 	}
+}
+
+// Pending reports whether an answer to the request id is waited for.
+func (c *Client) Pending(id uint64) bool {
+	return slices.ContainsFunc(c.pending, func(r request) bool { return r.id == id })
 }
 
 // Expire gives up the requests sent before an instant and reports how many.

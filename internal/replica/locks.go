@@ -25,7 +25,7 @@ type locks struct {
 	outcomes map[wire.TxnID]*outcome
 	// decided are the outcomes in their order.
 	decided []*outcome
-	// waiting are those that wait for younger ones.
+	// waiting are those that wait in line.
 	waiting []*waiter
 	// burying are the unknown transactions that an abort is proposed for.
 	burying map[wire.TxnID]bool
@@ -42,10 +42,8 @@ type held struct {
 	prepareRecord
 	// token is the index of its entry in the log, 0 until that is applied.
 	token uint64
-	// since is when this leader saw it first, 0 if it has not yet; age is the
-	// transaction's, 0 if another leader was told.
+	// since is when this leader saw it first, 0 if it has not yet.
 	since wire.Instant
-	age   kv.Revision
 	// preparing is who waits for the answer to Prepare.
 	preparing *preparing
 	// deciding says that its end is proposed; askers wait for that.
@@ -158,8 +156,10 @@ func (l *locks) conflict(want []wire.Lock) *held {
 	return nil
 }
 
-func (h *held) conflicts(want []wire.Lock) bool {
-	for _, a := range h.locks {
+func (h *held) conflicts(want []wire.Lock) bool { return conflicting(h.locks, want) }
+
+func conflicting(have, want []wire.Lock) bool {
+	for _, a := range have {
 		for _, b := range want {
 			if (a.Write || b.Write) && a.Overlaps(b.Range) {
 				return true
@@ -263,7 +263,7 @@ func (r *Replica) dropLocks(out *Output) {
 		if h.preparing != nil {
 			r.refuse(h.preparing.origin, out)
 		}
-		h.preparing, h.askers, h.deciding, h.since, h.asked, h.age = nil, nil, false, 0, 0, 0
+		h.preparing, h.askers, h.deciding, h.since, h.asked = nil, nil, false, 0, 0
 		if h.token == 0 {
 			r.locks.release(h)
 		}

@@ -34,7 +34,7 @@ func (r *Replica) submitPrepare(now wire.Instant, from Origin, p *wire.Prepare, 
 		r.answer(from, &wire.Response{Code: wire.CodeAborted}, out)
 	case h != nil:
 		r.prepareAgain(from, h, p, out)
-	case r.locks.conflict(p.Locks) != nil:
+	case r.locks.conflict(p.Locks) != nil || r.awaited(p):
 		r.contend(now, from, p, out)
 	default:
 		r.prepare(now, from, p, out)
@@ -43,7 +43,7 @@ func (r *Replica) submitPrepare(now wire.Instant, from Origin, p *wire.Prepare, 
 
 // prepare locks, at once for whoever comes later, and durably by an entry.
 func (r *Replica) prepare(now wire.Instant, from Origin, p *wire.Prepare, out *Output) {
-	h := &held{since: now, age: p.Age, prepareRecord: prepareRecord{
+	h := &held{since: now, prepareRecord: prepareRecord{
 		txn: p.Txn, primary: p.Primary, locks: p.Locks, lower: max(r.queue.numbered,
 			r.state.applied.Revision, r.closed.upTo, r.locks.observed),
 	}}

@@ -1,7 +1,6 @@
 package replica
 
 import (
-	"cmp"
 	"fmt"
 	"slices"
 
@@ -9,34 +8,38 @@ import (
 	"github.com/miruvor/miruvor/internal/wire"
 )
 
-// waiter is a Prepare that waits for the locks of a younger transaction. It
-// holds nothing here.
+// waiter is a Prepare that waits in line for locks. It holds nothing here.
 type waiter struct {
 	origin Origin
 	since  wire.Instant
 	req    *wire.Prepare
 }
 
-// older reports whether a transaction may wait for another. Ages and ids are
-// the same in all shards, so no circle of waiting can close.
-func older(age kv.Revision, id wire.TxnID, than *held) bool {
-	return cmp.Or(
-		cmp.Compare(age, than.age), cmp.Compare(id.Node, than.txn.Node),
-		cmp.Compare(id.Seq, than.txn.Seq),
-	) < 0
+// awaited reports whether a Prepare has to stand behind one that waits.
+func (r *Replica) awaited(p *wire.Prepare) bool {
+	for _, w := range r.locks.waiting {
+		if w.req.Txn == p.Txn {
+			return false // those behind it do not matter
+		}
+		if conflicting(w.req.Locks, p.Locks) {
+			return true
+		}
+	}
+	return false
 }
 
-// contend has a Prepare that meets locks wait for them, if all are of younger
-// transactions; else its transaction has to begin anew. How old the transactions
-// are that an earlier leader prepared is not known: nobody waits for those.
+// contend has a Prepare that meets locks wait for them, or turns it away.
 func (r *Replica) contend(now wire.Instant, from Origin, p *wire.Prepare, out *Output) {
-	for _, h := range r.locks.order {
-		if h.conflicts(p.Locks) && (h.age == 0 || !older(p.Age, p.Txn, h)) {
-			r.fail(from, fmt.Errorf("%w: in shard %v", kv.ErrConflict, r.cfg.Shard), out)
+	if !p.Wait {
+		r.fail(from, fmt.Errorf("%w: in shard %v", kv.ErrConflict, r.cfg.Shard), out)
+		return
+	}
+	for _, w := range r.locks.waiting {
+		if w.req.Txn == p.Txn { // asked again, it keeps its place
+			w.origin, w.since = from, now
 			return
 		}
 	}
-	r.dropWaiter(p.Txn)
 	if len(r.locks.waiting) >= r.cfg.Bounds.QueueMax {
 		r.fail(from, kv.ErrTooManyRequests, out)
 		return
@@ -46,31 +49,28 @@ func (r *Replica) contend(now wire.Instant, from Origin, p *wire.Prepare, out *O
 
 // dropWaiter forgets a Prepare that waits.
 func (r *Replica) dropWaiter(id wire.TxnID) {
+	n := len(r.locks.waiting)
 	r.locks.waiting = slices.DeleteFunc(r.locks.waiting, func(w *waiter) bool {
 		return w.req.Txn == id
 	})
+	r.locks.released = r.locks.released || len(r.locks.waiting) < n
 }
 
-// prepareWaiters lets those try again who waited, the oldest first.
+// prepareWaiters lets those try again who wait, in their order.
 func (r *Replica) prepareWaiters(now wire.Instant, out *Output) {
 	list := r.locks.waiting
 	r.locks.waiting = nil
-	slices.SortStableFunc(list, func(a, b *waiter) int {
-		return cmp.Or(
-			cmp.Compare(a.req.Age, b.req.Age), cmp.Compare(a.req.Txn.Node, b.req.Txn.Node),
-			cmp.Compare(a.req.Txn.Seq, b.req.Txn.Seq),
-		)
-	})
 	for _, w := range list {
 		r.submitPrepare(now, w.origin, w.req, out)
 	}
 }
 
-// expireWaiters gives up those that have waited for too long. Nobody waits for
-// their answers any more.
+// expireWaiters gives up those that nobody has asked for since before.
 func (r *Replica) expireWaiters(before wire.Instant, out *Output) {
-	for len(r.locks.waiting) > 0 && r.locks.waiting[0].since < before {
-		r.fail(r.locks.waiting[0].origin, kv.ErrConflict, out)
-		r.locks.waiting = r.locks.waiting[1:]
+	for _, w := range slices.Clone(r.locks.waiting) {
+		if w.since < before {
+			r.fail(w.origin, kv.ErrConflict, out)
+			r.dropWaiter(w.req.Txn)
+		}
 	}
 }

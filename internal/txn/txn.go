@@ -44,19 +44,18 @@ type place struct {
 	read int
 }
 
-// New plans a try over the shards of a map, which must be more than one. age
-// is that of the transaction (see wire.Prepare). here tells of which shards the
-// coordinator is beside the leader; the primary is one of those, if one writes.
+// New plans a try over the shards of a map, which must be more than one. here
+// tells of which shards the coordinator is beside the leader; the primary is
+// one of those, if one writes.
 func New(
-	id wire.TxnID, age kv.Revision, req *kv.TxnRequest, m *placement.Map,
-	here func(kv.ShardID) bool,
+	id wire.TxnID, req *kv.TxnRequest, m *placement.Map, here func(kv.ShardID) bool,
 ) *Try {
 	t := &Try{ID: id, req: req}
 	p := planner{try: t, shards: m, parts: map[kv.ShardID]*part{}}
 	p.plan(req)
 	slices.SortFunc(t.parts, func(a, b *part) int { return int(a.shard.ID) - int(b.shard.ID) })
 	for _, part := range t.parts {
-		part.prepare.Txn, part.prepare.Age = id, age
+		part.prepare.Txn = id
 		if t.primary == nil || !t.primary.writes && part.writes ||
 			part.writes && here(part.shard.ID) && !here(t.primary.shard.ID) {
 			t.primary = part
@@ -89,6 +88,14 @@ func (t *Try) Requests(at kv.Revision) map[kv.ShardID]wire.Request {
 		}
 	}
 	return requests
+}
+
+// WaitInLine has the shards let the try wait for locks. They must then be asked
+// one after the other, in the order of Shards.
+func (t *Try) WaitInLine() {
+	for _, p := range t.parts {
+		p.prepare.Wait = true
+	}
 }
 
 // At is the revision that was given to Requests.

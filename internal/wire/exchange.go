@@ -46,10 +46,10 @@ type Prepare struct {
 	Gather  Gather
 	// Leases are those that puts of this shard hang keys on.
 	Leases []kv.LeaseID
-	// Age is the last revision that the coordinator knew of when it began with
-	// the transaction. Who is older, by Age and then by Txn, waits for locks;
-	// who is younger gives up and begins anew, so nobody waits in a circle.
-	Age kv.Revision
+	// Wait has the request wait in line for locks that others hold. Who waits
+	// holds locks in lower shards only, and who does not wait is refused, so
+	// nobody waits in a circle.
+	Wait bool
 }
 
 // Prepared answers a Prepare.

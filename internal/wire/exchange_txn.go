@@ -30,7 +30,7 @@ const (
 	prepareLocks   = 3<<2 | kindList
 	prepareGather  = 4<<2 | kindStruct
 	prepareLeases  = 5<<2 | kindBytes
-	prepareAge     = 6<<2 | kindUint
+	prepareWait    = 6<<2 | kindUint
 
 	preparedToken    = 1<<2 | kindUint
 	preparedGathered = 2<<2 | kindStruct
@@ -134,7 +134,7 @@ func appendPrepare(buf []byte, q *Prepare) []byte {
 	buf = appendElements(buf, prepareLocks, q.Locks, appendLock)
 	buf = appendGather(append(buf, prepareGather), &q.Gather)
 	buf = appendNumbers(buf, prepareLeases, q.Leases)
-	buf = appendUint(buf, prepareAge, uint64(q.Age))
+	buf = appendBool(buf, prepareWait, q.Wait)
 	return appendEnd(buf)
 }
 
@@ -152,8 +152,8 @@ func (r *reader) prepare() *Prepare {
 			r.gather(&out.Gather)
 		case prepareLeases:
 			out.Leases = numbers[kv.LeaseID](r, math.MaxUint64)
-		case prepareAge:
-			out.Age = kv.Revision(r.uint())
+		case prepareWait:
+			out.Wait = r.bool()
 		default:
 			r.skip(tag)
 		}

@@ -101,7 +101,7 @@ var samples = map[string]Message{
 			{Range: kv.Range{Start: []byte("b")}, Write: true},
 		},
 		Gather: Gather{Reads: []kv.RangeRequest{{Range: kv.Range{Start: []byte("a")}}}},
-		Age:    9,
+		Wait:   true,
 	}}},
 	"prepared": {Response: &Response{ID: 9, Prepared: &Prepared{
 		Token: 5, Missing: []kv.LeaseID{300},

@@ -169,6 +169,23 @@ func (w *Worker) readAgain(now wire.Instant, l *leg, resp *wire.Response) bool {
 	return true
 }
 
+// readOnLeaders has a serializable range read by leaders, if the revision that it
+// names is not complete yet where it was asked. It reports whether it does.
+func (w *Worker) readOnLeaders(now wire.Instant, l *leg, resp *wire.Response) bool {
+	c := l.call
+	if resp.Code != wire.CodeFutureRevision || !l.serializable() {
+		return false
+	}
+	for _, l := range c.legs {
+		delete(w.calls.open, l.id)
+	}
+	req := *c.req.Range
+	req.Serializable = false
+	c.req.Range, c.legs, c.plan, c.at = &req, nil, nil, 0
+	w.routeRange(now, c)
+	return true
+}
+
 // part is what of a range lies in a shard.
 func (w *Worker) part(c *call, s placement.Shard) *wire.RangeAt {
 	part := &wire.RangeAt{RangeRequest: *c.req.Range, At: c.at}

@@ -15,10 +15,12 @@ import (
 
 // crossing is a transaction over several shards under way (see package txn).
 type crossing struct {
-	try *txn.Try
-	// age is the same in all tries: the oldest is never turned away.
-	age   kv.Revision
+	try   *txn.Try
 	tries int
+	// next is the shard to prepare next, if they are prepared one by one.
+	next int
+	// inLine says that a try met the locks of others: from then on it waits.
+	inLine bool
 	// rev is the revision of the try that is being committed, 0 before that.
 	rev kv.Revision
 }
@@ -29,14 +31,17 @@ const crossTriesMax = 100
 // cross begins a try of a transaction over several shards.
 func (w *Worker) cross(now wire.Instant, c *call) {
 	if c.cross == nil {
-		c.cross = &crossing{age: max(w.observed, kv.FirstRevision)}
+		c.cross = &crossing{}
 	}
 	x := c.cross
 	x.tries++
 	id := wire.TxnID{Node: w.cfg.Node, Seq: w.nextID()}
-	x.try = txn.New(id, x.age, c.req.Txn, &w.shards, func(shard kv.ShardID) bool {
+	x.try = txn.New(id, c.req.Txn, &w.shards, func(shard kv.ShardID) bool {
 		return w.leaderOf(shard, 0) == w.cfg.Node
 	})
+	if x.next = 0; x.inLine {
+		x.try.WaitInLine()
+	}
 	switch {
 	case x.try.NeedsRevision():
 		w.askRevision(c, 0, func(now wire.Instant, base kv.Revision) {
@@ -72,12 +77,18 @@ func (w *Worker) askRevision(
 	})
 }
 
-// prepare asks all shards of a try at once.
+// prepare asks all shards of a try at once, or if it waits in line, one after the
+// other.
 func (w *Worker) prepare(now wire.Instant, c *call, at kv.Revision) {
-	try := c.cross.try
-	requests := try.Requests(at)
-	for _, s := range try.Shards() {
+	x := c.cross
+	requests, shards := x.try.Requests(at), x.try.Shards()
+	for x.next < len(shards) {
+		s := shards[x.next]
+		x.next++
 		w.start(now, c, &leg{shard: s.ID, key: s.Range.Start, req: requests[s.ID]})
+		if x.inLine && !x.try.ReadOnly() {
+			return
+		}
 	}
 }
 
@@ -89,8 +100,12 @@ func (w *Worker) crossed(now wire.Instant, l *leg, resp *wire.Response) {
 		return
 	}
 	all, err := x.try.Take(l.shard, resp)
-	if err != nil || !all {
+	switch {
+	case err != nil:
 		w.failCross(now, c, err)
+		return
+	case !all:
+		w.prepare(now, c, x.try.At())
 		return
 	}
 	var inactive *mvcc.InactiveLease
@@ -174,6 +189,10 @@ func (w *Worker) crossFailed(now wire.Instant, l *leg, resp *wire.Response) bool
 		return false
 	case l.req.Decide != nil:
 		w.pauseLeg(now, l) // whatever it is, the answer will come
+	case resp.Code == wire.CodeConflict && !c.cross.inLine:
+		c.cross.inLine = true
+		w.drop(now, c)
+		w.cross(now, c)
 	case resp.Code == wire.CodeConflict || resp.Code == wire.CodeAborted:
 		w.crossAgain(now, c)
 	default:
@@ -197,16 +216,21 @@ func (w *Worker) failCross(now wire.Instant, c *call, err error) {
 // crossAgain begins anew after a while.
 func (w *Worker) crossAgain(now wire.Instant, c *call) {
 	x := c.cross
-	w.release(now, x.try)
+	w.drop(now, c)
 	if x.tries >= crossTriesMax {
 		w.finish(c, Reply{Err: fmt.Errorf("%w: it began anew %d times", kv.ErrConflict, x.tries)})
 		return
 	}
+	c.againAt = now + min(retryMin<<min(x.tries-1, 4), retryMax)
+}
+
+// drop gives a try up.
+func (w *Worker) drop(now wire.Instant, c *call) {
+	w.release(now, c.cross.try)
 	for _, l := range c.legs {
 		delete(w.calls.open, l.id)
 	}
-	c.legs, x.try, x.rev = nil, nil, 0
-	c.againAt = now + min(retryMin<<min(x.tries-1, 4), retryMax)
+	c.legs, c.cross.try, c.cross.rev = nil, nil, 0
 }
 
 // release tells all shards that a try is given up, whether or not they have

@@ -66,6 +66,9 @@ func (w *Worker) gather(now wire.Instant, r *replica.Replica) {
 // receiveOracle takes the oracle's answer.
 func (w *Worker) receiveOracle(now wire.Instant, from kv.NodeID, resp *wire.Response) {
 	d := &w.demands
+	if !d.client.Pending(resp.ID) {
+		return // an answer to something that was given up
+	}
 	if resp.Oracle != nil {
 		d.pause = 0
 		w.routes.learn(kv.SystemShard, from)

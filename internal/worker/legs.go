@@ -121,7 +121,8 @@ func (w *Worker) answerLeg(now wire.Instant, from kv.NodeID, l *leg, resp *wire.
 	case wire.CodeLeaseInactive:
 		w.leaseInactive(now, l, resp)
 	default:
-		if !w.crossFailed(now, l, resp) && !w.readAgain(now, l, resp) {
+		if !w.crossFailed(now, l, resp) && !w.readAgain(now, l, resp) &&
+			!w.readOnLeaders(now, l, resp) {
 			w.finish(l.call, Reply{Err: resp.Err()})
 		}
 	}
