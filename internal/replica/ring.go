@@ -53,16 +53,24 @@ func (g *ring) start(applied kv.Revision, bytesMax int) {
 // stop forgets everything.
 func (g *ring) stop() { *g = ring{} }
 
-// add takes the writes of a transaction that is being applied. They must stay
-// unmodified. subs are their places in the transaction; nil is 0, 1, 2 and so on.
+// add takes the writes of a transaction that is being applied, and copies them:
+// they lie in a log entry, which may be much larger. subs are their places in the
+// transaction; nil is 0, 1, 2 and so on.
 func (g *ring) add(rev kv.Revision, writes []mvcc.Write, subs []uint32) {
 	if !g.on || rev <= g.floor {
 		return
 	}
 	c := ringChange{rev: rev, events: make([]wire.FedEvent, len(writes))}
+	size := 0
+	for i := range writes {
+		size += len(writes[i].Key) + len(writes[i].Value)
+	}
+	buf := make([]byte, 0, size)
 	for i := range writes {
 		e := &c.events[i]
 		e.Event, e.Sub = writtenEvent(rev, &writes[i]), uint32(i)
+		buf, e.KV.Key = cloneInto(buf, e.KV.Key)
+		buf, e.KV.Value = cloneInto(buf, e.KV.Value)
 		if subs != nil {
 			e.Sub = subs[i]
 		}
@@ -77,6 +85,13 @@ func (g *ring) add(rev kv.Revision, writes []mvcc.Write, subs []uint32) {
 	for g.bytes > g.bytesMax {
 		g.drop()
 	}
+}
+
+// cloneInto appends b to buf and returns both.
+func cloneInto(buf, b []byte) (longer, clone []byte) {
+	n := len(buf)
+	buf = append(buf, b...)
+	return buf, buf[n:len(buf):len(buf)]
 }
 
 // drop forgets the oldest change.

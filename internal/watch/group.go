@@ -98,7 +98,7 @@ func (g *group) replay(w *watch) bool {
 		}
 	}
 	if !w.req.PrevKV && havePrev(b.events) {
-		b.events = withoutPrev(b.events)
+		b.events, b.first = withoutPrev(b.events), -1
 	}
 	return g.hub.tell(w, b, g.pos)
 }

@@ -49,7 +49,9 @@ func TestIndexAgainstBruteForce(t *testing.T) {
 }
 
 func TestHull(t *testing.T) {
-	r := func(start, end string) kv.Range { return kv.Range{Start: []byte(start), End: []byte(end)} }
+	r := func(start, end string) kv.Range {
+		return kv.Range{Start: []byte(start), End: []byte(end)}
+	}
 	for _, test := range []struct{ a, b, want kv.Range }{
 		{r("b", "c"), r("d", "e"), r("b", "e")},
 		{r("d", "e"), r("b", "c"), r("b", "e")},

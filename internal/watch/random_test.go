@@ -31,9 +31,8 @@ type world struct {
 	asked  map[StreamID][]question
 	lastID kv.WatchID
 	// calm tells that no answer is lost unnoticed any more.
-	calm     bool
-	told     int
-	progress int
+	calm   bool
+	counts struct{ events, progresses int }
 }
 
 // question is what was current when it was asked, and the last watch then.
@@ -242,7 +241,7 @@ func (w *world) check(on StreamID, resp *kv.WatchResponse) {
 		if resp.Revision < at || len(resp.Events) > 0 {
 			w.t.Fatalf("progress is %v, asked at %v", resp.Revision, at)
 		}
-		w.progress++
+		w.counts.progresses++
 		for id, e := range w.watches {
 			if id[0] == uint64(on) && id[1] <= uint64(last) && e.listening && e.from != 0 {
 				w.complete(id, e, at)
@@ -266,7 +265,7 @@ func (w *world) check(on StreamID, resp *kv.WatchResponse) {
 	}
 	e.upTo = resp.Revision
 	e.events = append(e.events, resp.Events...)
-	w.told += len(resp.Events)
+	w.counts.events += len(resp.Events)
 	w.complete([2]uint64{uint64(on), uint64(resp.ID)}, e, resp.Revision)
 }
 
@@ -369,7 +368,7 @@ func TestRandomWorlds(t *testing.T) {
 				t.Errorf("something is left: %+v", l)
 			}
 		})
-		told, progress = told+w.told, progress+w.progress
+		told, progress = told+w.counts.events, progress+w.counts.progresses
 	}
 	if told < 1000 || progress < 100 {
 		t.Errorf("only %d events and %d answers for progress were told", told, progress)

@@ -93,6 +93,8 @@ type batch struct {
 	// first is where in the slice events begin; -1 says that they are a copy.
 	first int
 	bytes int
+	// of is how many events the shared slice has.
+	of int
 }
 
 // add takes the i'th of all. Neighbours need no copy.
@@ -100,10 +102,10 @@ func (b *batch) add(all []kv.Event, i int) {
 	n := len(b.events)
 	switch {
 	case n == 0:
-		b.events, b.first = all[i:i+1:i+1], i
+		b.events, b.first, b.of = all[i:i+1:i+1], i, len(all)
 	case b.first >= 0 && b.first+n == i:
 		b.events = all[b.first : i+1 : i+1]
-	default: // full as it is, the shared slice is copied and left alone
+	default: // a shared slice has no room behind: it is copied and left alone
 		b.events, b.first = append(b.events, all[i]), -1
 	}
 	b.bytes += eventSize(&all[i])
@@ -114,6 +116,19 @@ func (b *batch) take() batch {
 	taken := *b
 	*b = batch{}
 	return taken
+}
+
+// sparse is of how many events one has to be used to share a slice. A queue that
+// held on to many slices for the sake of one event each would take more memory
+// than it reckons with.
+const sparse = 4
+
+// own are the events, on their own where the shared slice is mostly others'.
+func (b *batch) own() []kv.Event {
+	if b.first >= 0 && len(b.events)*sparse < b.of {
+		return slices.Clone(b.events)
+	}
+	return b.events
 }
 
 // responseBytes and eventBytes are what a response and an event take beside keys
@@ -135,7 +150,8 @@ func eventSize(e *kv.Event) int {
 // always does.
 func (h *Hub) room(s *stream) bool {
 	b := &h.cfg.Bounds
-	return s.bytes <= b.ReportBytes() || s.bytes < b.QueueBytesMax && h.load.QueueBytes < b.AllBytesMax
+	full := s.bytes >= b.QueueBytesMax || h.load.QueueBytes >= b.AllBytesMax
+	return s.bytes <= b.ReportBytes() || !full
 }
 
 // deliver puts a response into its stream's queue.
@@ -156,7 +172,7 @@ func (h *Hub) tell(w *watch, b batch, upTo kv.Revision) bool {
 	if !h.room(w.stream) {
 		return false
 	}
-	resp := kv.WatchResponse{ID: w.id, Revision: upTo, Events: b.events}
+	resp := kv.WatchResponse{ID: w.id, Revision: upTo, Events: b.own()}
 	h.deliver(w.stream, resp, b.bytes)
 	return true
 }
