@@ -23,8 +23,8 @@ type sweep struct {
 }
 
 // sweepEntriesMax is how many entries of the history a part walks, which takes a
-// few milliseconds if all of it comes from the disk.
-const sweepEntriesMax = 256
+// millisecond or so.
+const sweepEntriesMax = 64
 
 // sweepLimit is how far may be swept: nothing is ever written at or below it,
 // and nobody reads there.

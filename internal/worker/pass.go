@@ -63,9 +63,9 @@ type turns struct {
 	sweepsLeft int
 }
 
-// sweepsPerTick keeps sweeping to a part of the time: a part takes some
-// milliseconds, a tick 50.
-const sweepsPerTick = 8
+// sweepsPerTick keeps sweeping to a part of the time: a part takes a millisecond
+// if it comes from the disk, and a tick 50.
+const sweepsPerTick = 32
 
 // sweep does a part of a sweep, of the replicas in turn. It reports whether there
 // may be more to do before the next tick.
