@@ -1,6 +1,9 @@
 package worker
 
 import (
+	"bytes"
+	"slices"
+
 	"github.com/miruvor/miruvor/internal/kv"
 	"github.com/miruvor/miruvor/internal/replica"
 	"github.com/miruvor/miruvor/internal/wire"
@@ -161,6 +164,7 @@ func (w *Worker) endAnswered(now wire.Instant, e *ending, r Reply) {
 	case e.step == endClose:
 		w.endStep(now, e, endKeys)
 	case e.step == endKeys && len(e.doomed) > 0:
+		slices.SortFunc(e.doomed, func(a, b doomed) int { return bytes.Compare(a.key, b.key) })
 		w.endStep(now, e, endDelete)
 	case e.step == endKeys:
 		w.endStep(now, e, endForget)
