@@ -136,7 +136,7 @@ func (s *story) printEvent(out *strings.Builder, e *kv.Event) {
 	switch {
 	case !e.Deleted:
 		fmt.Fprintf(out, "  put %s\n", s.describeKV(&e.KV, false))
-	case len(e.KV.Value) > 0 || e.KV.CreateRevision|kv.Revision(e.KV.Version|int64(e.KV.Lease)) != 0:
+	case len(e.KV.Value) > 0, e.KV.CreateRevision != 0, e.KV.Version != 0, e.KV.Lease != 0:
 		s.Fatalf("a deletion tells more than key and revision: %+v", e.KV)
 	default:
 		fmt.Fprintf(out, "  deleted %s at %s\n", bare(e.KV.Key), s.relative(e.KV.ModRevision))
