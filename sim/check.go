@@ -56,6 +56,9 @@ func (c *checker) run(calm bool) error {
 	if err := c.explainRest(); err != nil {
 		return err
 	}
+	if err := c.checkCompactions(); err != nil {
+		return err
+	}
 	if calm {
 		return c.checkGaps()
 	}

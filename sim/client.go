@@ -118,7 +118,7 @@ func (c *cluster) finish(op *Op, r worker.Reply) {
 		c.failf("a reply says nothing: %v", op)
 	}
 	c.history.end(op)
-	if r.Err != nil && c.calm && !refusal(r.Err) {
+	if r.Err != nil && c.calm && !c.mayRefuse(op) {
 		c.failf("nothing was wrong, but: %v", op)
 	}
 	rev := kv.Revision(0)
@@ -168,11 +168,13 @@ func (o *Op) take(r *worker.Reply) bool {
 	return r.Txn != nil || r.Range != nil
 }
 
-// refusal reports whether an error is an answer that may be right though all is
-// well.
-func refusal(err error) bool {
-	return errors.Is(err, kv.ErrFutureRevision) || errors.Is(err, kv.ErrCompacted) ||
-		errors.Is(err, kv.ErrLeaseNotFound) || errors.Is(err, kv.ErrLeaseExists)
+// mayRefuse reports whether an operation's error may be right though all is well: a
+// serializable read waits until its replica has closed what is compacted.
+func (c *cluster) mayRefuse(op *Op) bool {
+	behind := c.cfg.Load.Janitors > 0 && op.Range != nil && op.Range.Serializable
+	return errors.Is(op.Err, kv.ErrFutureRevision) || errors.Is(op.Err, kv.ErrCompacted) ||
+		errors.Is(op.Err, kv.ErrLeaseNotFound) || errors.Is(op.Err, kv.ErrLeaseExists) ||
+		behind && errors.Is(op.Err, kv.ErrTimeout)
 }
 
 // learn remembers what an answer told.

@@ -24,6 +24,8 @@ type cluster struct {
 	clients []*client
 	history History
 	waiting map[uint64]*Op
+	// harvests are what is kept of the shards' commits.
+	harvests map[kv.ShardID]*harvest
 	// calm tells that nothing ever goes wrong in this run, healed that nothing
 	// does any more.
 	calm, healed bool
@@ -58,6 +60,7 @@ func Run(cfg Config) *Report {
 	c := &cluster{
 		world: newWorld(cfg.Seed, trace), cfg: cfg, nodes: map[kv.NodeID]*node{},
 		waiting: map[uint64]*Op{}, terms: map[termOf]kv.NodeID{},
+		harvests: map[kv.ShardID]*harvest{},
 	}
 	c.calm = cfg.Calm()
 	trace.now = func() Time { return c.now }
@@ -93,6 +96,7 @@ func (c *cluster) run() error {
 	for _, cl := range c.clients {
 		cl.begin()
 	}
+	c.beginJanitors()
 	c.leaders = len(c.terms)
 	c.plague()
 	c.runFor(c.cfg.Load.Length)

@@ -31,6 +31,15 @@ type janitor struct {
 	floor kv.Revision
 }
 
+// beginJanitors begins with the clients that compact. Their ids follow those of the
+// others, and of whoever asks last.
+func (c *cluster) beginJanitors() {
+	for i := range c.cfg.Load.Janitors {
+		j := &janitor{c: c, id: len(c.clients) + 100 + i}
+		j.begin()
+	}
+}
+
 // janitorThink is the mean pause between two operations of a janitor.
 const janitorThink = 60 * time.Millisecond
 

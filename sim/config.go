@@ -101,6 +101,9 @@ func Random(seed uint64) Config {
 	if cfg.Faults == (Faults{}) && rng.IntN(2) == 0 {
 		cfg.Net.Drop, cfg.Net.Duplicate, cfg.Net.Ordered = 0, 0, true
 	}
+	if rng.IntN(2) == 0 {
+		cfg.Load.Janitors = 1 + rng.IntN(2)
+	}
 	if rng.IntN(4) == 0 {
 		cfg.ReadMode = replica.ReadQuorum
 		cfg.Drift = 0.5 * rng.Float64()

@@ -22,6 +22,7 @@ func (c *cluster) check() error {
 		return err
 	}
 	c.runUntil("equal replicas", 20*time.Second, c.settled)
+	c.runUntil("sweeps", 20*time.Second, c.swept)
 	for _, s := range c.allShards() {
 		if err := c.compareReplicas(s); err != nil {
 			return err
@@ -77,40 +78,26 @@ func (c *cluster) compareReplicas(s placement.Shard) error {
 				difference(c.nodes[s.Nodes[0]].engine, n.engine, s))
 		}
 	}
-	e := c.nodes[s.Nodes[0]].engine
+	return c.collect(c.nodes[s.Nodes[0]].engine, s)
+}
+
+// collect checks what a shard holds, and adds its commits to the history.
+func (c *cluster) collect(e engine.Reader, s placement.Shard) error {
 	if s.ID == kv.SystemShard {
 		return nil
 	}
-	for problem, err := range mvcc.Check(e, s.ID, s.Range, 0) {
+	for problem, err := range mvcc.Check(e, s.ID, s.Range, c.floor()) {
 		if err != nil {
 			return err
 		}
 		return fmt.Errorf("%v: %v", s.ID, problem)
 	}
-	return c.collect(e, s.ID)
-}
-
-// collect adds a shard's commits to the history.
-func (c *cluster) collect(e engine.Reader, shard kv.ShardID) error {
-	last := -1
-	list := c.history.Commits
-	for event, err := range mvcc.History(e, shard, 0, 0) {
-		if err != nil {
-			return err
-		}
-		if last < 0 || list[last].Revision != event.Revision {
-			list = append(list, Commit{Revision: event.Revision, Shard: shard})
-			last = len(list) - 1
-		}
-		w := Write{Sub: event.Sub, Key: string(event.KV.Key), Tombstone: event.Deleted}
-		if !event.Deleted {
-			w.Value, w.Create = string(event.KV.Value), event.KV.CreateRevision
-			w.Version = event.KV.Version
-		}
-		list[last].Writes = append(list[last].Writes, w)
+	h := c.harvestOf(s.ID)
+	if err := h.take(e, s.ID, kv.RevisionMax-1); err != nil {
+		return err
 	}
-	c.history.Commits = list
-	return nil
+	c.history.Commits = append(c.history.Commits, h.commits...)
+	return c.checkSwept(e, s)
 }
 
 // digest is a hash over everything that an engine holds of a shard.

@@ -79,6 +79,7 @@ func (t *thread) take(now wire.Instant, in *input) {
 }
 
 func (t *thread) pass(now wire.Instant) {
+	t.node.c.reap(t)
 	eff, more := t.worker.Pass(now)
 	t.node.c.observe(t)
 	if t.node.c.hiccup(t.node) {
