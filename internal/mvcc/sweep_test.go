@@ -244,7 +244,8 @@ func TestSweepCountsWhatGoes(t *testing.T) {
 		done, err := Sweep(g.engine, b, testShard, SweepPart{from, 1001, 100})
 		g.must(err)
 		g.must(b.Commit())
-		versions, entries, bytes = versions+done.Versions, entries+done.Entries, bytes+int(done.VersionBytes+done.HistoryBytes)
+		versions, entries = versions+done.Versions, entries+done.Entries
+		bytes += int(done.VersionBytes + done.HistoryBytes)
 		if from = done.Next; done.Done {
 			if parts != 9 {
 				t.Errorf("%d parts", parts)

@@ -39,7 +39,8 @@ func TestCompact(t *testing.T) {
 			}
 		}
 		read := func(at kv.Revision) (kv.RangeResponse, error) {
-			return n.Range(ctx, kv.RangeRequest{Range: kv.PointRange([]byte("\x01a")), Revision: at})
+			key := kv.PointRange([]byte("\x01a"))
+			return n.Range(ctx, kv.RangeRequest{Range: key, Revision: at})
 		}
 		if _, err := read(old); !errors.Is(err, kv.ErrCompacted) {
 			t.Errorf("node %d, a read below the floor: %v", i, err)

@@ -61,7 +61,7 @@ func TestLongReadsAndFloors(t *testing.T) {
 		case 1:
 			if resp.Range == nil || len(resp.Range.KVs) != keys ||
 				string(resp.Range.KVs[keys-1].Value) != "r10" {
-				t.Errorf("the read that began before is answered with %v, %v", resp.Range, resp.Err())
+				t.Errorf("the read that began before: %v, %v", resp.Range, resp.Err())
 			}
 		case 2:
 			if !errors.Is(resp.Err(), kv.ErrCompacted) {
