@@ -53,7 +53,9 @@ type site struct {
 	slow  bool
 	// tickets are those that the replica has sent to the oracle.
 	tickets []Ticket
-	shown   string
+	// attaches are those that the replica has sent to the system shard.
+	attaches []Attach
+	shown    string
 }
 
 type parcel struct {
@@ -153,7 +155,7 @@ func (s *site) crash() {
 	s.fs = s.fs.CrashClone(vfs.CrashCloneCfg{})
 	s.engine = s.engine.Crash(rand.New(rand.NewPCG(1, uint64(s.id))))
 	s.replica, s.log = nil, nil
-	s.saves, s.tickets, s.shown = nil, nil, ""
+	s.saves, s.tickets, s.attaches, s.shown = nil, nil, nil, ""
 }
 
 // pass does what a worker does after inputs.
@@ -189,6 +191,10 @@ func (s *site) take(out *Output) {
 		s.c.sayf("%v begins a snapshot for %v at index %d", s.id, st.To,
 			st.Header.Msg.GetSnapshot().GetMetadata().GetIndex())
 		s.c.streams = append(s.c.streams, stream{s, st})
+	}
+	for _, at := range out.Attaches {
+		s.c.sayf("%v asks to attach lease %d", s.id, at.ID)
+		s.attaches = append(s.attaches, at)
 	}
 	s.saves = append(s.saves, out.Saves...)
 	*out = Output{}

@@ -26,7 +26,8 @@ func (s *story) submit() {
 		switch {
 		case words[1] == "get":
 			req.Range = s.get(words[2:])
-		case s.watching(req, words[1:]), s.compacting(req, words[1:]):
+		case s.watching(req, words[1:]), s.compacting(req, words[1:]),
+			s.leasing(req, words[1:]):
 		default:
 			req.Txn = s.txn(words[1], words[2:])
 		}
@@ -104,6 +105,8 @@ func showAnswer(r *wire.Response) string {
 		return fmt.Sprintf("%d: try again", r.ID)
 	case r.Code == wire.CodeWrongShard:
 		return fmt.Sprintf("%d: wrong shard", r.ID)
+	case r.Code == wire.CodeLeaseInactive:
+		return fmt.Sprintf("%d: lease %d is not active", r.ID, r.Lease.Lease.ID)
 	case r.Code != wire.CodeOK:
 		return fmt.Sprintf("%d: %v", r.ID, r.Err())
 	case r.Compacted != nil:
@@ -112,6 +115,8 @@ func showAnswer(r *wire.Response) string {
 		return fmt.Sprintf("%d: %s", r.ID, showFed(r.Fed))
 	case r.Closed != nil:
 		return fmt.Sprintf("%d: %v is closed at index %d", r.ID, r.Closed.Revision, r.Closed.Index)
+	case r.Lease != nil:
+		return fmt.Sprintf("%d: %s", r.ID, showLeaseResponse(r.Lease))
 	case r.Range != nil:
 		return fmt.Sprintf("%d: at %v%s", r.ID, r.Range.Revision, showPairs(r.Range))
 	}

@@ -118,6 +118,8 @@ var commands = map[string]func(*story){
 	// install: a snapshot is in the engine, but the log does not know it yet.
 	"install":  func(s *story) { s.node().install() },
 	"truncate": (*story).truncate,
+	"attached": (*story).attached,
+	"marks":    (*story).marks,
 	"show":     (*story).show,
 	"log":      (*story).log,
 }

@@ -1,0 +1,140 @@
+package replica
+
+import (
+	"errors"
+	"fmt"
+	"maps"
+	"reflect"
+	"slices"
+	"testing"
+
+	"github.com/miruvor/miruvor/internal/keyspace"
+	"github.com/miruvor/miruvor/internal/kv"
+	"github.com/miruvor/miruvor/internal/wire"
+)
+
+// leasing reads what a data shard is asked about a lease; lives are numbers:
+//
+//	1 lease activate 7    2 lease close 7 1    3 lease forget 7 1    4 lease keys 7
+//	5 hang k 7            (a put of k on it)
+func (s *story) leasing(req *wire.Request, words []string) bool {
+	switch words[0] {
+	case "hang":
+		put := &kv.PutRequest{Key: []byte(words[1]), Value: []byte("v")}
+		put.Lease = kv.LeaseID(s.revision(words[2]))
+		req.Txn = &kv.TxnRequest{Success: []kv.Op{{Put: put}}}
+		return true
+	case "lease":
+		req.Lease = &wire.Lease{
+			Op: map[string]wire.LeaseOp{
+				"activate": wire.LeaseActivate, "close": wire.LeaseClose,
+				"forget": wire.LeaseForget, "keys": wire.LeaseKeys,
+			}[words[1]],
+			ID: kv.LeaseID(s.revision(words[2])),
+		}
+		if len(words) > 3 {
+			req.Lease.Life = uint64(s.revision(words[3]))
+		}
+		return true
+	}
+	return false
+}
+
+// attached n=1 [life=3] [of=2]: the system shard's answer to the oldest Attach, or
+// to a later one; without a life, that there is no such lease.
+func (s *story) attached() {
+	n, i := s.node(), int(s.number("of", 1))-1
+	if i >= len(n.attaches) {
+		s.c.sayf("%v has not asked", n.id)
+		return
+	}
+	at := n.attaches[i]
+	n.attaches = slices.Delete(n.attaches, i, i+1)
+	resp := &wire.Response{Code: wire.CodeLeaseNotFound}
+	if life := s.number("life", 0); life > 0 {
+		resp = leaseResponse(at.ID, life)
+	}
+	n.input(func(r *Replica, out *Output) { r.Attached(s.c.now, at, resp, out) })
+}
+
+// marks tells what a node's replica knows of leases, and what hangs on them.
+func (s *story) marks() {
+	r := s.node().replica
+	for _, id := range slices.Sorted(maps.Keys(r.leases.marks)) {
+		m := r.leases.marks[id]
+		resp := r.leaseKeys(id)
+		s.c.sayf("%v lease %d life %d closing %v keys %q", s.node().id, id, m.Life, m.Closing,
+			resp.Lease.Lease.Keys)
+	}
+}
+
+func showLeaseResponse(l *wire.LeaseResponse) string {
+	if l.Lease.Revision == 0 {
+		return fmt.Sprintf("lease %d life %d", l.Lease.ID, l.Life)
+	}
+	return fmt.Sprintf("lease %d keys %q at %v", l.Lease.ID, l.Lease.Keys, l.Lease.Revision)
+}
+
+func TestLeaseEntriesRoundTrip(t *testing.T) {
+	changes := []LeaseChange{
+		{ID: 7, Record: &keyspace.LeaseRecord{
+			Life: 1 << 33, TTLSeconds: 60, LeftMillis: 5, Shards: []kv.ShardID{1, 4},
+		}},
+		{ID: -1},
+	}
+	data := appendLeases(nil, 300, changes)
+	var back []LeaseChange
+	batch, err := decodeLeases(data[1:], func(id kv.LeaseID, record []byte) error {
+		c := LeaseChange{ID: id}
+		if len(record) > 0 {
+			rec, err := keyspace.ParseLeaseRecord(record)
+			if err != nil {
+				return err
+			}
+			c.Record = &rec
+		}
+		back = append(back, c)
+		return nil
+	})
+	if err != nil || batch != 300 || data[0] != kindLeases || !reflect.DeepEqual(back, changes) {
+		t.Errorf("batch %d, %+v, %v", batch, back, err)
+	}
+	marks := []mark{{7, markActive, 1}, {-1, markClosing, 1 << 40}, {9, markForgotten, 3}}
+	data = appendMarks(nil, marks)
+	got, err := decodeMarks(data[1:])
+	if err != nil || data[0] != kindLeaseMarks || !slices.Equal(got, marks) {
+		t.Errorf("%+v, %v", got, err)
+	}
+}
+
+func FuzzLeaseEntries(f *testing.F) {
+	f.Add(appendLeases(nil, 1, []LeaseChange{
+		{ID: 7, Record: &keyspace.LeaseRecord{Life: 1, TTLSeconds: 2}}, {ID: 8},
+	})[1:])
+	f.Add(appendMarks(nil, []mark{{7, markForgotten, 9}})[1:])
+	f.Add([]byte{1, 7, 200})
+	f.Fuzz(func(t *testing.T, body []byte) {
+		refused := func(err error) bool {
+			if err != nil && !errors.Is(err, kv.ErrCorrupt) {
+				t.Fatalf("an error that does not wrap ErrCorrupt: %v", err)
+			}
+			return err != nil
+		}
+		size := 0
+		_, err := decodeLeases(body, func(_ kv.LeaseID, record []byte) error {
+			size += len(record)
+			return nil
+		})
+		if !refused(err) && size > len(body) {
+			t.Fatal("more came out than went in")
+		}
+		marks, err := decodeMarks(body)
+		if refused(err) {
+			return
+		}
+		again, err := decodeMarks(appendMarks(nil, marks)[1:])
+		if err != nil || !slices.Equal(again, marks) {
+			t.Fatalf("%+v came back as %+v, %v", marks, again, err)
+		}
+	})
+}
