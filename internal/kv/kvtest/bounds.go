@@ -61,15 +61,32 @@ func manyOperations(c *testCase) {
 		compares[i] = kv.Compare{Key: key("many/0"), Relation: kv.Greater}
 	}
 	c.mustTxn(kv.TxnRequest{Compares: compares[:most]})
+	// A nested transaction gets what the longest list around it left.
 	nested := func(n int) []kv.Op {
 		return append(puts("outer/", most-3), kv.Op{Txn: &kv.TxnRequest{Success: puts("in/", n)}})
 	}
+	within := func(inner kv.TxnRequest) []kv.Op { return []kv.Op{{Txn: &inner}} }
 	c.mustWrite(kv.TxnRequest{Success: nested(2)})
+	c.mustWrite(kv.TxnRequest{Success: nested(2), Failure: within(kv.TxnRequest{
+		Compares: compares[:1], Success: puts("no/", 2), Failure: puts("no/", 2),
+	})})
+	c.mustTxn(kv.TxnRequest{Success: within(kv.TxnRequest{Compares: compares[:most-1]})})
 	for name, req := range map[string]kv.TxnRequest{
 		"operations":        {Success: puts("no/", most+1)},
 		"else operations":   {Failure: puts("no/", most+1)},
 		"compares":          {Compares: compares},
 		"nested operations": {Success: nested(3)},
+		"operations below many compares": {
+			Compares: compares[:most-1], Failure: within(kv.TxnRequest{Success: puts("no/", 2)}),
+		},
+		"operations in a branch beside a long one": {
+			Success: nested(2), Failure: within(kv.TxnRequest{Failure: puts("no/", 3)}),
+		},
+		"nested compares": {Success: within(kv.TxnRequest{Compares: compares[:most]})},
+		"operations at the third depth": {
+			Success: within(kv.TxnRequest{Success: append(puts("no/", most-3), within(
+				kv.TxnRequest{Success: puts("no/in/", 3)})...)}),
+		},
 	} {
 		_, err := c.store.Txn(c.ctx, req)
 		c.mustFail(err, kv.ErrTooManyOps, "too many %s", name)

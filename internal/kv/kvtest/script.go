@@ -69,7 +69,7 @@ var relations = map[string]kv.Relation{
 }
 
 // parseCompare reads "target key relation operand". The key may be key=K or
-// another form of KEYS.
+// another form of KEYS; the value "" is the empty one.
 func parseCompare(words []string, start kv.Revision) (kv.Compare, error) {
 	if len(words) < 4 {
 		return kv.Compare{}, errors.New("a compare is target, key, relation, operand")
@@ -98,7 +98,7 @@ func parseCompare(words []string, start kv.Revision) (kv.Compare, error) {
 		return c, errors.New("unknown target or relation")
 	}
 	if c.Target == kv.CompareValue {
-		c.Value = []byte(words[n-1])
+		c.Value = []byte(strings.ReplaceAll(words[n-1], `""`, ""))
 		return c, nil
 	}
 	number, err := parseRevision(words[n-1], start)
