@@ -38,6 +38,8 @@ type checker struct {
 	// floors holds, for each operation, the highest revision that was told
 	// to anybody before it began.
 	floors map[*Op]kv.Revision
+	// told is what anybody was told, in order, for those who watch.
+	told []told
 }
 
 func (c *checker) run(calm bool) error {
@@ -57,6 +59,9 @@ func (c *checker) run(calm bool) error {
 		return err
 	}
 	if err := c.checkCompactions(); err != nil {
+		return err
+	}
+	if err := c.checkWatches(); err != nil {
 		return err
 	}
 	if calm {

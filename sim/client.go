@@ -18,6 +18,8 @@ type client struct {
 	node kv.NodeID
 	// restless clients change their node all the time.
 	restless bool
+	// task is what the client works at.
+	task task
 	// known is what the client last saw of a key, to compare with.
 	known map[string]kv.KeyValue
 	// revision is the highest that the client saw.
@@ -27,7 +29,7 @@ type client struct {
 func newClient(c *cluster, id int) *client {
 	return &client{
 		c: c, id: id, node: c.order[id%len(c.order)], restless: id%3 == 2,
-		known: map[string]kv.KeyValue{},
+		task: c.cfg.Load.taskOf(id), known: map[string]kv.KeyValue{},
 	}
 }
 
@@ -56,11 +58,14 @@ func (cl *client) next() {
 		c.after(c.between(time.Millisecond, 20*time.Millisecond), cl.begin)
 		return
 	}
-	op := cl.draw()
-	op.ID, op.Client, op.Node = uint64(len(c.history.Ops)+1), cl.id, cl.node
+	op := cl.task.draw(cl)
+	op.ID, op.Client, op.Node = c.nextOp(), cl.id, cl.node
 	cl.name(op)
 	c.ask(n, op)
 }
+
+// nextOp is the number of the operation that begins next.
+func (c *cluster) nextOp() uint64 { return uint64(len(c.history.Ops) + 1) }
 
 // ask sends an operation to a node. Who waits for it hears of it in answered.
 func (c *cluster) ask(n *node, op *Op) {
@@ -190,9 +195,16 @@ func (cl *client) learn(op *Op) {
 		cl.learnRange(op.RangeResponse)
 		return
 	}
-	for _, result := range op.TxnResponse.Results {
-		if result.Range != nil {
+	cl.learnResults(op.TxnResponse.Results)
+}
+
+func (cl *client) learnResults(results []kv.Result) {
+	for _, result := range results {
+		switch {
+		case result.Range != nil:
 			cl.learnRange(result.Range)
+		case result.Txn != nil:
+			cl.learnResults(result.Txn.Results)
 		}
 	}
 }

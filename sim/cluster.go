@@ -22,8 +22,10 @@ type cluster struct {
 	network network
 	keys    *keys
 	clients []*client
-	history History
-	waiting map[uint64]*Op
+	// watchers are clients that watch.
+	watchers []*watcher
+	history  History
+	waiting  map[uint64]*Op
 	// harvests are what is kept of the shards' commits.
 	harvests map[kv.ShardID]*harvest
 	// calm tells that nothing ever goes wrong in this run, healed that nothing
@@ -34,6 +36,7 @@ type cluster struct {
 	terms   map[termOf]kv.NodeID
 	leaders int
 	plot    *plot
+	ambush  *ambush
 }
 
 // Report is what came of a run.
@@ -97,10 +100,14 @@ func (c *cluster) run() error {
 		cl.begin()
 	}
 	c.beginJanitors()
+	for _, w := range c.watchers {
+		w.begin()
+	}
 	c.leaders = len(c.terms)
 	c.plague()
 	c.runFor(c.cfg.Load.Length)
 	c.heal()
+	c.checkLocks()
 	c.runUntil("the last answers", 20*time.Second, c.idle)
 	c.runUntil("a healthy cluster", 60*time.Second, c.settled)
 	return c.check()
@@ -126,6 +133,9 @@ func (c *cluster) build() {
 	}
 	for i := range c.cfg.Load.Clients {
 		c.clients = append(c.clients, newClient(c, i))
+	}
+	for i := range c.cfg.Load.Watchers {
+		c.watchers = append(c.watchers, newWatcher(c, i))
 	}
 }
 

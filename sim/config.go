@@ -35,12 +35,17 @@ type Load struct {
 	// Clients work for Length; each has one operation under way.
 	Clients int
 	Length  time.Duration
+	// Watchers are clients that watch, and write nothing.
+	Watchers int
 	// Think is the mean pause between two operations.
 	Think time.Duration
 	// Keys is how many keys there are, spread over all shards.
 	Keys int
 	// Janitors compact, Keepers hold leases.
 	Janitors, Keepers int
+	// Of the clients, Bankers transfer money, Listers append to lists, and
+	// Counters count.
+	Bankers, Listers, Counters int
 	// Plain leaves only puts, gets, deletes and compare-and-sets of one key,
 	// and of compares only those of versions and values.
 	Plain bool
@@ -70,6 +75,10 @@ type Faults struct {
 	Stall time.Duration
 	// Betray crashes a voter just when that could end a lease early.
 	Betray time.Duration
+	// Ambush strikes a node at a step of a transaction over several shards. With
+	// the probability Lag a message of those is late, or comes once more later.
+	Ambush time.Duration
+	Lag    float64
 	// Snapshots fail half way with the probability StreamFailure; a voter dies
 	// with VoterCrash just when it has told its vote.
 	StreamFailure, VoterCrash float64
@@ -98,6 +107,7 @@ func Random(seed uint64) Config {
 		Drift:  driftMax * 0.99 * rng.Float64(),
 	}
 	cfg.Load.Think = time.Duration(20+rng.IntN(120)) * time.Millisecond
+	randomTasks(rng, &cfg.Load)
 	if cfg.Faults == (Faults{}) && rng.IntN(2) == 0 {
 		cfg.Net.Drop, cfg.Net.Duplicate, cfg.Net.Ordered = 0, 0, true
 	}
@@ -109,6 +119,15 @@ func Random(seed uint64) Config {
 		cfg.Drift = 0.5 * rng.Float64()
 	}
 	return cfg
+}
+
+// randomTasks adds clients with tasks of their own, in every other run.
+func randomTasks(rng *rand.Rand, l *Load) {
+	if rng.IntN(2) == 0 {
+		return
+	}
+	l.Bankers, l.Listers, l.Counters = rng.IntN(4), rng.IntN(4), rng.IntN(3)
+	l.Clients = max(2, l.Clients-l.tasks()) + l.tasks()
 }
 
 func randomShape(rng *rand.Rand) Shape {
@@ -161,6 +180,8 @@ func randomFaults(rng *rand.Rand) Faults {
 	f.Partition = draw(2, time.Second, 4*time.Second)
 	f.Stall = draw(3, time.Second, 4*time.Second)
 	f.Betray = draw(4, time.Second, 4*time.Second)
+	f.Ambush = draw(2, 300*time.Millisecond, 3*time.Second)
+	f.Lag = []float64{0, 0, 0.02, 0.2}[rng.IntN(4)]
 	f.StreamFailure = []float64{0, 0.3}[rng.IntN(2)]
 	f.VoterCrash = []float64{0, 0, 0.1}[rng.IntN(3)]
 	return f

@@ -25,6 +25,7 @@ func (c *cluster) plague() {
 		{f.Partition, c.partition},
 		{f.Stall, c.stallSomebody},
 		{f.Betray, c.betray},
+		{f.Ambush, c.lieInWait},
 	} {
 		if kind.mean > 0 {
 			c.recur(kind.mean, kind.do)

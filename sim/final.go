@@ -23,6 +23,7 @@ func (c *cluster) check() error {
 	}
 	c.runUntil("equal replicas", 20*time.Second, c.settled)
 	c.runUntil("sweeps", 20*time.Second, c.swept)
+	c.lastResponses()
 	for _, s := range c.allShards() {
 		if err := c.compareReplicas(s); err != nil {
 			return err
@@ -31,6 +32,9 @@ func (c *cluster) check() error {
 	slices.SortFunc(c.history.Commits, func(a, b Commit) int {
 		return int(a.Revision - b.Revision)
 	})
+	if err := c.history.checkTasks(c.keys); err != nil {
+		return err
+	}
 	// A new leader hands out revisions from further up.
 	return c.history.Check(c.calm && len(c.terms) == c.leaders)
 }

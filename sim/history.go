@@ -118,8 +118,17 @@ type Commit struct {
 type History struct {
 	Ops     []*Op
 	Commits []Commit
+	// Watchings are all watches, Progress what was told on streams of them.
+	Watchings []*Watching
+	Progress  []Progress
 	// order counts beginnings and ends.
 	order int
+}
+
+// next is the next place in the order.
+func (h *History) next() int {
+	h.order++
+	return h.order
 }
 
 func (h *History) begin(o *Op) {

@@ -25,7 +25,10 @@ type link struct{ from, to kv.NodeID }
 
 var castagnoli = crc32.MakeTable(crc32.Castagnoli)
 
-func (n *network) send(from *node, t *thread, to kv.NodeID, m wire.Message) {
+// sender hears of messages that never left.
+type sender interface{ lost(m *wire.Message) }
+
+func (n *network) send(from *node, by sender, to kv.NodeID, m wire.Message) {
 	c := n.c
 	if to == from.id {
 		// From thread to thread nothing is lost, nor overtaken.
@@ -38,22 +41,29 @@ func (n *network) send(from *node, t *thread, to kv.NodeID, m wire.Message) {
 	data := wire.AppendMessage(make([]byte, 0, m.SizeHint()), &m)
 	l := link{from.id, to}
 	if n.cut[l] || peer.state == down {
-		n.lose(t, peer, m)
+		n.lose(from, by, peer, m)
 		return
 	}
 	if c.chance(c.cfg.Net.Drop) {
 		c.trace.note("drop", uint64(from.id), uint64(to), uint64(len(data)))
 		return
 	}
-	n.carry(l, data)
+	if late := c.lag(&m); late > 0 {
+		n.carry(l, data, late)
+		if c.chance(0.5) {
+			return
+		}
+	}
+	n.carry(l, data, 0)
 	if c.chance(c.cfg.Net.Duplicate) && !isWrite(&m) {
-		n.carry(l, data)
+		n.carry(l, data, 0)
 	}
 }
 
-func (n *network) carry(l link, data []byte) {
-	at := n.c.now + Time(n.delay(l))
-	if n.c.cfg.Net.Ordered {
+// carry brings a message to its receiver. One that is late is overtaken by others.
+func (n *network) carry(l link, data []byte, late time.Duration) {
+	at := n.c.now + Time(n.delay(l)+late)
+	if n.c.cfg.Net.Ordered && late == 0 {
 		at = max(at, n.last[l])
 		n.last[l] = at
 	}
@@ -85,19 +95,19 @@ func (n *network) delay(l link) time.Duration {
 }
 
 // lose drops a message for which there is no connection. The sender may learn
-// that it never left, or later that the node can't be reached, or nothing; t is
+// that it never left, or later that the node can't be reached, or nothing; by is
 // nil for a greeting.
-func (n *network) lose(t *thread, peer *node, m wire.Message) {
+func (n *network) lose(from *node, by sender, peer *node, m wire.Message) {
 	c := n.c
 	c.trace.note("lose", uint64(peer.id), 0, 0)
-	if t == nil {
+	if by == nil {
 		return
 	}
 	switch c.rng.IntN(4) {
 	case 0:
-		t.node.after(c.around(100*time.Microsecond), func() { t.post(input{lost: &m}) })
+		from.after(c.around(100*time.Microsecond), func() { by.lost(&m) })
 	case 1:
-		t.node.after(c.around(50*time.Millisecond), func() { t.node.unreachable(peer.id) })
+		from.after(c.around(50*time.Millisecond), func() { from.unreachable(peer.id) })
 	}
 }
 

@@ -15,6 +15,7 @@ import (
 	"github.com/miruvor/miruvor/internal/placement"
 	"github.com/miruvor/miruvor/internal/raftlog"
 	"github.com/miruvor/miruvor/internal/replica"
+	"github.com/miruvor/miruvor/internal/watch"
 	"github.com/miruvor/miruvor/internal/wire"
 	"github.com/miruvor/miruvor/internal/worker"
 )
@@ -43,6 +44,7 @@ type node struct {
 	directory kv.Incarnation
 	member    *member.Member
 	threads   []*thread
+	hub       *hub
 	disk      disk
 	clock     clock
 	// pausedUntil is when a stopped process goes on; crashAfter is at which
@@ -168,6 +170,7 @@ func (n *node) work(restarted bool) {
 		}
 		t.tick()
 	}
+	n.hub = newHub(n)
 	n.tellPeers()
 }
 
@@ -175,7 +178,8 @@ func (n *node) work(restarted bool) {
 func bounds() replica.Bounds {
 	return replica.Bounds{
 		QueueMax: 200, QueueBytesMax: 1 << 20, EntryBytesMax: 256, EffectBytesMax: 64 << 10,
-		LogKeepEntries: 20, LogKeepBytes: 1 << 20,
+		AnswerBytesMax: 1 << 20,
+		LogKeepEntries: 20, LogKeepBytes: 1 << 20, RingBytesMax: 2 << 10,
 	}
 }
 
@@ -229,6 +233,14 @@ func (n *node) receive(from kv.NodeID, m wire.Message) {
 	if !n.serves() {
 		return
 	}
+	if m.Response != nil && watch.Owns(m.Response.ID) {
+		n.hub.receive(from, m.Response)
+		return
+	}
+	n.c.spring(n, &m, true)
+	if !n.serves() {
+		return
+	}
 	t := n.threads[0]
 	if shard, ok := shardOf(&m); ok {
 		t = n.threadOf(shard)
@@ -272,6 +284,9 @@ func (n *node) tellPeers() {
 func (n *node) unreachable(peer kv.NodeID) {
 	for _, t := range n.threads {
 		t.post(input{unreachable: peer})
+	}
+	if n.hub != nil {
+		n.hub.unreachable(peer)
 	}
 }
 
@@ -319,9 +334,10 @@ func (n *node) crash(percent int) {
 // stop forgets everything in memory.
 func (n *node) stop() {
 	n.state, n.boot = down, n.boot+1
-	n.threads, n.member, n.log = nil, nil, nil
+	n.threads, n.hub, n.member, n.log = nil, nil, nil, nil
 	n.pausedUntil, n.crashAfter, n.leaving = 0, 0, false
 	n.c.lostNode(n)
+	n.c.lostWatchers(n)
 }
 
 func (n *node) String() string { return fmt.Sprintf("%v", n.id) }

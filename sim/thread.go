@@ -38,6 +38,9 @@ func (t *thread) post(in input) {
 	t.wake(t.node.c.between(0, 20*time.Microsecond))
 }
 
+// lost implements sender.
+func (t *thread) lost(m *wire.Message) { t.post(input{lost: m}) }
+
 func (t *thread) wake(d time.Duration) {
 	if t.scheduled {
 		return
@@ -137,6 +140,7 @@ func (t *thread) send(eff *worker.Effects, alive func() bool) {
 		t.node.c.network.send(t.node, t, eff.Sends[i].To, eff.Sends[i].Message)
 		t.node.c.crashVoter(t.node, &eff.Sends[i].Message)
 		t.node.c.strike(t.node, &eff.Sends[i].Message)
+		t.node.c.spring(t.node, &eff.Sends[i].Message, false)
 		if !alive() {
 			return
 		}

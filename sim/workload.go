@@ -14,26 +14,28 @@ func (cl *client) draw() *Op {
 		return cl.drawPlain(shard)
 	}
 	switch n := c.rng.IntN(100); {
-	case n < 28:
-		return single(kv.Op{Put: cl.put(shard)})
-	case n < 34:
-		return single(kv.Op{Delete: cl.deletePoint(shard)})
-	case n < 38:
-		return single(kv.Op{Delete: &kv.DeleteRequest{
-			Range: c.keys.within(c.rng, shard), PrevKV: c.chance(0.5),
-		}})
-	case n < 52:
+	case n < 22:
+		return single(kv.Op{Put: cl.put(scope{shard})})
+	case n < 27:
+		return single(kv.Op{Delete: cl.deletePoint(scope{shard})})
+	case n < 32:
+		return single(kv.Op{Delete: cl.deleteSpan(cl.scope())})
+	case n < 44:
 		return &Op{Range: &kv.RangeRequest{Range: kv.PointRange(c.keys.pick(c.rng, shard))}}
-	case n < 66:
+	case n < 56:
 		return &Op{Range: cl.scan(c.keys.anywhere(c.rng))}
-	case n < 72:
+	case n < 63:
 		r := cl.scan(c.keys.anywhere(c.rng))
 		r.Serializable, r.Revision = true, 0
 		return &Op{Range: r}
-	case n < 90:
+	case n < 78:
 		return cl.compareAndSet(shard)
+	case n < 82:
+		return &Op{Txn: cl.look(cl.scope())}
+	case n < 89:
+		return &Op{Txn: cl.txn(scope{shard}, 0)}
 	}
-	return &Op{Txn: cl.txn(shard)}
+	return &Op{Txn: cl.txn(cl.scope(), 0)}
 }
 
 // drawPlain makes up an operation on one key.
@@ -41,9 +43,9 @@ func (cl *client) drawPlain(shard int) *Op {
 	c := cl.c
 	switch n := c.rng.IntN(10); {
 	case n < 3:
-		return single(kv.Op{Put: cl.put(shard)})
+		return single(kv.Op{Put: cl.put(scope{shard})})
 	case n < 4:
-		return single(kv.Op{Delete: cl.deletePoint(shard)})
+		return single(kv.Op{Delete: cl.deletePoint(scope{shard})})
 	case n < 7:
 		return &Op{Range: &kv.RangeRequest{Range: kv.PointRange(c.keys.pick(c.rng, shard))}}
 	}
@@ -51,16 +53,6 @@ func (cl *client) drawPlain(shard int) *Op {
 }
 
 func single(op kv.Op) *Op { return &Op{Txn: &kv.TxnRequest{Success: []kv.Op{op}}} }
-
-func (cl *client) put(shard int) *kv.PutRequest {
-	return &kv.PutRequest{Key: cl.c.keys.pick(cl.c.rng, shard), PrevKV: cl.c.chance(0.5)}
-}
-
-func (cl *client) deletePoint(shard int) *kv.DeleteRequest {
-	return &kv.DeleteRequest{
-		Range: kv.PointRange(cl.c.keys.pick(cl.c.rng, shard)), PrevKV: cl.c.chance(0.5),
-	}
-}
 
 // scan is a read of a range in one of its many ways.
 func (cl *client) scan(r kv.Range) *kv.RangeRequest {
@@ -124,54 +116,23 @@ func (cl *client) compare(key []byte) kv.Compare {
 	return cmp
 }
 
-// txn is a transaction of a few operations on the keys of one shard. Puts come first
-// and on keys of their own, deletes may only hit others.
-func (cl *client) txn(shard int) *kv.TxnRequest {
-	c := cl.c
-	txn := &kv.TxnRequest{}
-	if c.chance(0.5) {
-		txn.Compares = append(txn.Compares, cl.compare(c.keys.pick(c.rng, shard)))
-	}
-	txn.Success = cl.branch(shard)
-	if c.chance(0.5) {
-		txn.Failure = cl.branch(shard)
-	}
-	return txn
-}
-
-func (cl *client) branch(shard int) []kv.Op {
-	c := cl.c
-	var ops []kv.Op
-	for range 1 + c.rng.IntN(4) {
-		var op kv.Op
-		switch c.rng.IntN(4) {
-		case 0:
-			scan := cl.scan(c.keys.within(c.rng, shard))
-			op.Range = scan
-		case 1:
-			op.Delete = cl.deletePoint(shard)
-		default:
-			op.Put = cl.put(shard)
-		}
-		whole := &kv.TxnRequest{Success: append(ops[:len(ops):len(ops)], op)}
-		if kv.DefaultLimits.CheckTxn(whole) == nil {
-			ops = append(ops, op)
-		}
-	}
-	return ops
-}
-
-// name gives every put of an operation a value of its own.
+// name gives every put of an operation a value of its own, but for those that have one.
 func (cl *client) name(op *Op) {
-	if op.Txn == nil {
-		return
+	if op.Txn != nil {
+		n := 0
+		nameTxn(op.ID, op.Txn, &n)
 	}
-	n := 0
-	for _, branch := range [...][]kv.Op{op.Txn.Success, op.Txn.Failure} {
+}
+
+func nameTxn(id uint64, txn *kv.TxnRequest, n *int) {
+	for _, branch := range [...][]kv.Op{txn.Success, txn.Failure} {
 		for _, o := range branch {
-			if o.Put != nil {
-				o.Put.Value = fmt.Appendf(nil, "%d.%d", op.ID, n)
-				n++
+			switch {
+			case o.Txn != nil:
+				nameTxn(id, o.Txn, n)
+			case o.Put != nil && o.Put.Value == nil:
+				o.Put.Value = fmt.Appendf(nil, "%d.%d", id, *n)
+				*n++
 			}
 		}
 	}

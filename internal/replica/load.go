@@ -10,6 +10,8 @@ type Load struct {
 	TxnBytes int
 	// LogBytes are those of the shard's entries in the log.
 	LogBytes int64
+	// Locks counts the transactions over several shards that hold keys here.
+	Locks int
 	// Leading reports whether this replica leads and serves.
 	Leading bool
 	// Compacted is the compaction floor, and Sweeping says that there is
@@ -24,7 +26,7 @@ type Load struct {
 func (r *Replica) Load() Load {
 	return Load{
 		Requests: r.queue.len() + r.reads.len(), TxnBytes: r.queue.bytes,
-		LogBytes: r.cfg.Log.Bytes(), Leading: r.role.serving,
+		LogBytes: r.cfg.Log.Bytes(), Locks: len(r.locks.order), Leading: r.role.serving,
 		Compacted: r.state.compacted, Sweeping: r.floors.sweep.busy,
 		SweptVersions: r.floors.sweep.versions, SweptBytes: r.floors.sweep.bytes,
 	}

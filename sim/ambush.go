@@ -1,0 +1,148 @@
+package sim
+
+import (
+	"fmt"
+	"time"
+
+	"github.com/miruvor/miruvor/internal/wire"
+)
+
+// txnStep is one of the messages that a transaction over several shards takes.
+type txnStep uint8
+
+const (
+	noStep txnStep = iota
+	stepPrepare
+	stepPrepared
+	stepDecide
+	stepOutcome
+	stepResolve
+	stepSettle
+	steps
+)
+
+// stepOf is which message it is, if one at all.
+func stepOf(m *wire.Message) txnStep {
+	switch q, a := m.Request, m.Response; {
+	case q != nil && q.Prepare != nil:
+		return stepPrepare
+	case q != nil && q.Decide != nil:
+		return stepDecide
+	case q != nil && q.Resolve != nil:
+		return stepResolve
+	case q != nil && q.Settle != nil:
+		return stepSettle
+	case a != nil && a.Prepared != nil:
+		return stepPrepared
+	case a != nil && a.Outcome != nil:
+		return stepOutcome
+	}
+	return noStep
+}
+
+// ambush lies in wait for the next message of a step, to do harm to who sends it or who
+// receives it just then.
+type ambush struct {
+	step     txnStep
+	receiver bool
+	harm     func(n *node)
+}
+
+// lieInWait sets an ambush, in the place of the last one.
+func (c *cluster) lieInWait() {
+	harms := [...]func(n *node){
+		c.crashNow, c.crashNow, c.crashSoon, c.crashSoon, c.isolate, c.pauseShortly, c.crashAnother,
+	}
+	c.ambush = &ambush{
+		step:     stepPrepare + txnStep(c.rng.IntN(int(steps-stepPrepare))),
+		receiver: c.chance(0.5), harm: harms[c.rng.IntN(len(harms))],
+	}
+}
+
+// spring is called for every message that a node has sent or is about to take.
+func (c *cluster) spring(n *node, m *wire.Message, receiver bool) {
+	a := c.ambush
+	if a == nil || c.healed || a.receiver != receiver || a.step != stepOf(m) {
+		return
+	}
+	c.ambush = nil
+	n.note("ambush", uint64(a.step), 0)
+	c.trace.sayf("%v is caught at step %d", n.id, a.step)
+	a.harm(n)
+}
+
+func (c *cluster) crashNow(n *node) {
+	n.crash(c.unsyncedPercent())
+	c.restart(n)
+}
+
+// crashSoon lets a node go on for a few messages more.
+func (c *cluster) crashSoon(n *node) {
+	n.after(c.between(0, 5*time.Millisecond), func() { c.crashNow(n) })
+}
+
+// isolate cuts all links from a node, or to it, or both, for as long as it takes to elect
+// others and to settle.
+func (c *cluster) isolate(n *node) {
+	links := c.linksFrom(n.id)
+	switch c.rng.IntN(3) {
+	case 0:
+		links = c.linksTo(n.id)
+	case 1:
+		links = append(links, c.linksTo(n.id)...)
+	}
+	c.cutFor(c.between(200*time.Millisecond, 4*time.Second), links)
+}
+
+func (c *cluster) pauseShortly(n *node) { c.pause(n, c.between(0, 3*time.Second)) }
+
+// crashAnother lets the leader of some shard die instead.
+func (c *cluster) crashAnother(n *node) {
+	shard := c.shards.Shards[c.rng.IntN(len(c.shards.Shards))].ID
+	if leader := c.leader(shard); leader != nil {
+		n = c.nodes[leader.Leader()]
+	}
+	if n != nil && n.state != down {
+		c.crashNow(n)
+	}
+}
+
+// lag is how long a step of a transaction is late on its way, beside what others
+// take: late enough to come when all is over.
+func (c *cluster) lag(m *wire.Message) time.Duration {
+	if stepOf(m) == noStep || c.healed || !c.chance(c.cfg.Faults.Lag) {
+		return 0
+	}
+	return c.between(0, 4*time.Second)
+}
+
+// unlocked reports whether no transaction holds a key anywhere.
+func (c *cluster) unlocked() bool { return c.locked() == "" }
+
+// locked names a replica that holds locks, "" if there is none.
+func (c *cluster) locked() string {
+	for _, s := range c.shards.Shards {
+		for _, r := range c.replicas(s.ID) {
+			if n := r.Load().Locks; n > 0 {
+				return fmt.Sprintf("replica %d of %v: %d", r.ID(), s.ID, n)
+			}
+		}
+	}
+	return ""
+}
+
+// orphanedMax is how long a transaction that nobody coordinates any more may
+// hold keys once all is well: an election, the time after which the primary is asked,
+// and its answer.
+const orphanedMax = 5 * time.Second
+
+// checkLocks waits for the end of the transactions under way.
+func (c *cluster) checkLocks() {
+	end := c.now + Time(orphanedMax)
+	for !c.unlocked() {
+		if c.now >= end {
+			c.failf("all is well since %v, but locks are left: %s", orphanedMax, c.locked())
+		}
+		c.runFor(20 * time.Millisecond)
+	}
+}
