@@ -32,8 +32,6 @@ func (a *api) stream(w http.ResponseWriter, r *http.Request, req kv.RangeRequest
 	header["Content-Type"] = []string{kvjson.NDJSONType}
 	header["X-Content-Type-Options"] = noSniff
 	header["Cache-Control"] = noCache
-	// The bound on reading a request is not one on answering it.
-	_ = s.rc.SetReadDeadline(time.Time{})
 	w.WriteHeader(http.StatusOK)
 	if r.Method == http.MethodHead {
 		return nil

@@ -191,10 +191,6 @@ func (a *api) untilDrained(ctx context.Context) (drained context.Context, stop f
 
 // beginStream sends the header of a watch.
 func beginStream(w http.ResponseWriter, ndjson bool) {
-	rc := http.NewResponseController(w)
-	// The bound on reading a request is not one on answering it. A writer
-	// without a connection, as in tests, refuses this.
-	_ = rc.SetReadDeadline(time.Time{})
 	header := w.Header()
 	header["Content-Type"] = []string{eventStreamType}
 	if ndjson {
@@ -205,7 +201,8 @@ func beginStream(w http.ResponseWriter, ndjson bool) {
 	// Some proxies hold answers back unless told not to.
 	header["X-Accel-Buffering"] = []string{"no"}
 	w.WriteHeader(http.StatusOK)
-	_ = rc.Flush()
+	// If it fails the next write does.
+	_ = http.NewResponseController(w).Flush()
 }
 
 // duration is 0 if name is not given, and else from least to most.

@@ -2,7 +2,6 @@ package httpapi_test
 
 import (
 	"bufio"
-	"context"
 	"fmt"
 	"io"
 	"net/http"
@@ -114,7 +113,9 @@ func TestShutdownEndsWatches(t *testing.T) {
 			t.Errorf("%v watches are open, want 1", open)
 		}
 		begin := time.Now()
-		go func() { _ = server.Shutdown(context.Background()) }()
+		if err := server.Shutdown(t.Context()); err != nil {
+			t.Error(err)
+		}
 		got := <-text
 		if !strings.HasPrefix(got, `{"revision":1}`+"\n"+`{"error":{`) ||
 			!strings.HasSuffix(got, `"code":"stopped"}}`+"\n<nil>") {
