@@ -17,19 +17,19 @@ import (
 
 // testCluster is a cluster of real nodes on loopback, in one process.
 type testCluster struct {
-	t       *testing.T
+	t       testing.TB
 	configs []Config
 	nodes   []*Node
 }
 
-func newTestCluster(t *testing.T, size, shards int, durability Durability) *testCluster {
+func newTestCluster(t testing.TB, size, shards int, durability Durability) *testCluster {
 	t.Helper()
 	return newClusterOf(t, size, Cluster{Shards: shards}, Config{Durability: durability})
 }
 
 // newClusterOf starts size nodes, which get their names, addresses and
 // directories and are like base in all else.
-func newClusterOf(t *testing.T, size int, cl Cluster, base Config) *testCluster {
+func newClusterOf(t testing.TB, size int, cl Cluster, base Config) *testCluster {
 	t.Helper()
 	c := &testCluster{t: t, nodes: make([]*Node, size)}
 	dir := t.TempDir()
@@ -65,7 +65,7 @@ var portsUsed sync.Map
 // test was given. It lies below the ports that systems give to outgoing
 // connections, which would else take it before the node does, and apart from
 // those of the tests of other packages.
-func freeAddr(t *testing.T) string {
+func freeAddr(t testing.TB) string {
 	t.Helper()
 	for range 1000 {
 		port := 14_000 + rand.IntN(6_000)
