@@ -113,6 +113,9 @@ func (r *Replica) applyDecide(b engine.Batch, body []byte) error {
 	}
 	delete(r.locks.burying, rec.txn)
 	o := r.locks.decide(rec)
+	if r.role.leader && rec.commit {
+		o.parts = rec.others
+	}
 	if h == nil {
 		return nil
 	}
@@ -139,12 +142,12 @@ func (r *Replica) applyResolve(b engine.Batch, body []byte) error {
 
 // applyPart writes what a transaction does here, at its revision.
 func (r *Replica) applyPart(b engine.Batch, h *held, rev kv.Revision, effect []byte) error {
+	if len(effect) == 0 {
+		return nil
+	}
 	if rev <= h.lower || rev <= r.closed.upTo && r.cfg.Mutant != mutant.ClosePastLock {
 		return fmt.Errorf("transaction %v commits at %v, but %v is closed and its bound is %v",
 			h.txn, rev, r.closed.upTo, h.lower)
-	}
-	if len(effect) == 0 {
-		return nil
 	}
 	part, err := mvcc.DecodePart(effect)
 	if err != nil {

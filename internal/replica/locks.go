@@ -58,8 +58,10 @@ type outcome struct {
 	txn      wire.TxnID
 	state    wire.OutcomeState
 	revision kv.Revision
-	// parts are those that other shards may not have taken yet.
-	parts []wire.Part
+	// untold says that other shards may not have taken their parts yet. The
+	// leader that committed them has those parts at hand.
+	untold bool
+	parts  []wire.Part
 	// since is when this leader saw it first, asked when it told the others
 	// last.
 	since, asked wire.Instant
@@ -137,7 +139,8 @@ func (l *locks) release(h *held) {
 func (l *locks) decide(rec *decideRecord) *outcome {
 	o := &outcome{txn: rec.txn, state: wire.OutcomeAborted}
 	if rec.commit {
-		o.state, o.revision, o.parts = wire.OutcomeCommitted, rec.revision, rec.others
+		o.state, o.revision = wire.OutcomeCommitted, rec.revision
+		o.untold = len(rec.others) > 0
 	}
 	if l.outcomes[rec.txn] == nil {
 		l.decided = append(l.decided, o)
@@ -269,7 +272,7 @@ func (r *Replica) dropLocks(out *Output) {
 		}
 	}
 	for _, o := range r.locks.decided {
-		o.since, o.asked, o.forgetting = 0, 0, false
+		o.since, o.asked, o.forgetting, o.parts = 0, 0, false, nil
 	}
 	for _, w := range r.locks.waiting {
 		r.refuse(w.origin, out)

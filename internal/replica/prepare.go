@@ -13,6 +13,9 @@ import (
 	"go.etcd.io/raft/v3/raftpb"
 )
 
+// heldMax bounds the transactions that hold locks at a time.
+const heldMax = 4096
+
 // preparing is a Prepare that is not answered yet: its locks keep newcomers
 // away, but what was evaluated before them has to be over first.
 type preparing struct {
@@ -34,7 +37,9 @@ func (r *Replica) submitPrepare(now wire.Instant, from Origin, p *wire.Prepare, 
 		r.answer(from, &wire.Response{Code: wire.CodeAborted}, out)
 	case h != nil:
 		r.prepareAgain(from, h, p, out)
-	case r.locks.conflict(p.Locks) != nil || r.awaited(p):
+	case len(r.locks.order) >= heldMax:
+		r.fail(from, kv.ErrTooManyRequests, out)
+	case r.locks.conflict(p.Locks) != nil || r.awaited(p) || r.pastBlocked(&p.Gather):
 		r.contend(now, from, p, out)
 	default:
 		r.prepare(now, from, p, out)
@@ -65,6 +70,11 @@ func (r *Replica) newPreparing(from Origin, p *wire.Prepare) *preparing {
 	w := &preparing{origin: from, req: p}
 	for _, l := range p.Locks {
 		if seq, ok := r.queue.overlay.LastOverlap(l.Range, kv.RevisionMax); ok {
+			w.writes = max(w.writes, seq)
+		}
+	}
+	for _, span := range pastSpans(&p.Gather) {
+		if seq, ok := r.queue.overlay.LastOverlap(span, p.Gather.At); ok {
 			w.writes = max(w.writes, seq)
 		}
 	}
@@ -144,6 +154,22 @@ func gatherSpans(g *wire.Gather) []kv.Range {
 		spans[i] = g.Reads[i].Range
 	}
 	return spans
+}
+
+// pastSpans are the ranges that are read at revisions of their own.
+func pastSpans(g *wire.Gather) []kv.Range {
+	var spans []kv.Range
+	for i := range g.Reads {
+		if g.Reads[i].Revision != 0 {
+			spans = append(spans, g.Reads[i].Range)
+		}
+	}
+	return spans
+}
+
+// pastBlocked reports whether what is read of the past may not be over yet.
+func (r *Replica) pastBlocked(g *wire.Gather) bool {
+	return len(r.locks.order) > 0 && r.readBlocked(pastSpans(g), g.At)
 }
 
 func lockSpans(list []wire.Lock) []kv.Range {

@@ -19,8 +19,10 @@ const (
 	// keepOutcomes is how long an outcome can be asked for, beside four times the
 	// time of a request: by then no message of its coordinator is under way.
 	keepOutcomes = wire.Instant(30 * time.Second)
-	// forgetMax bounds the transactions of one entry.
+	// forgetMax bounds the transactions of one entry, tellMax those that others
+	// are told of again in one tick.
 	forgetMax = 1000
+	tellMax   = 500
 )
 
 // Ask is a request to the leader of another shard. Its answer, if there is one,
@@ -36,6 +38,7 @@ func (r *Replica) tendLocks(now wire.Instant, out *Output) {
 	if !r.canServe() {
 		return
 	}
+	r.unblock(now, out)
 	for _, h := range r.locks.order {
 		if h.since == 0 {
 			h.since = now
@@ -62,13 +65,16 @@ func (r *Replica) tendLocks(now wire.Instant, out *Output) {
 func (r *Replica) tendOutcomes(now wire.Instant, out *Output) {
 	keep := keepOutcomes + 4*wire.Instant(r.cfg.Timing.RequestTimeout)
 	var old []wire.TxnID
+	told := 0
 	for _, o := range r.locks.decided {
 		if o.since == 0 {
 			o.since = now
 		}
 		switch {
-		case len(o.parts) > 0:
+		case o.untold && told < tellMax && (o.asked == 0 || now >= o.asked+askEvery):
+			told++
 			r.tell(now, o, out)
+		case o.untold:
 		case now > o.since+keep && !o.forgetting && len(old) < forgetMax:
 			old = append(old, o.txn)
 		}
@@ -89,7 +95,7 @@ func (r *Replica) tellNew(now wire.Instant, out *Output) {
 	for i := len(r.locks.decided) - 1; i >= 0 && r.locks.decided[i].since == 0; i-- {
 		o := r.locks.decided[i]
 		o.since = now
-		if len(o.parts) > 0 {
+		if o.untold {
 			r.tell(now, o, out)
 		}
 	}
@@ -97,10 +103,10 @@ func (r *Replica) tellNew(now wire.Instant, out *Output) {
 
 // tell has the shards that have not confirmed it take an outcome.
 func (r *Replica) tell(now wire.Instant, o *outcome, out *Output) {
-	if o.asked != 0 && now < o.asked+askEvery {
-		return
-	}
 	o.asked = now
+	if o.parts == nil {
+		o.parts = r.storedParts(o)
+	}
 	for _, p := range o.parts {
 		out.Asks = append(out.Asks, Ask{r.cfg.Shard, p.Shard, wire.Request{Resolve: &wire.Resolve{
 			Txn: o.txn, Token: p.Token, Commit: true, Revision: o.revision, Effect: p.Effect,
@@ -133,20 +139,30 @@ func (r *Replica) storedPart(o *outcome, shard kv.ShardID) *wire.Part {
 	if o.state != wire.OutcomeCommitted {
 		return nil
 	}
+	parts := r.storedParts(o)
+	for i := range parts {
+		if parts[i].Shard == shard {
+			return &parts[i]
+		}
+	}
+	if parts == nil {
+		return nil // applied, but not committed to the engine yet: asked again
+	}
+	return &wire.Part{Shard: shard}
+}
+
+// storedParts are what a committed transaction does to other shards, from its
+// record; nil if that is not in the engine yet.
+func (r *Replica) storedParts(o *outcome) []wire.Part {
 	value, err := r.cfg.Engine.Get(txnKey(r.cfg.Shard, keyspace.KindOutcome, o.txn))
 	if err != nil {
-		return nil // applied, but not committed to the engine yet: asked again
+		return nil
 	}
 	rec, err := decodeDecide(value)
 	if err != nil {
 		r.broken(r.state.applied.Index, "%v", err)
 	}
-	for i := range rec.others {
-		if rec.others[i].Shard == shard {
-			return &rec.others[i]
-		}
-	}
-	return &wire.Part{Shard: shard}
+	return rec.others
 }
 
 // Heard takes the answer to an Ask.
@@ -164,7 +180,7 @@ func (r *Replica) Heard(ask *Ask, resp *wire.Response) {
 // confirmedBy notes that a shard has taken its part.
 func (r *Replica) confirmedBy(id wire.TxnID, shard kv.ShardID) {
 	o := r.locks.outcomes[id]
-	if o == nil {
+	if o == nil || !o.untold || o.parts == nil {
 		return
 	}
 	var left []wire.Part
@@ -173,7 +189,7 @@ func (r *Replica) confirmedBy(id wire.TxnID, shard kv.ShardID) {
 			left = append(left, p)
 		}
 	}
-	o.parts = left
+	o.parts, o.untold = left, len(left) > 0
 }
 
 // end ends a hold as the primary shard says.

@@ -136,6 +136,18 @@ func (t *Try) Take(shard kv.ShardID, resp *wire.Response) (all bool, err error) 
 // Writes reports whether the evaluated try writes anything.
 func (t *Try) Writes() bool { return len(t.eval.Writes) > 0 }
 
+// Bytes is roughly what the writes take in the log.
+func (t *Try) Bytes() int {
+	n := 0
+	for i := range t.eval.Writes {
+		n += len(t.eval.Writes[i].Key) + len(t.eval.Writes[i].Value) + writeBytes
+	}
+	return n
+}
+
+// writeBytes is roughly what a write takes beside its key and value.
+const writeBytes = 24
+
 // Active implements mvcc.Leases: a key can be put on a lease that its shard was
 // told of.
 func (t *Try) Active(key []byte, id kv.LeaseID) bool {

@@ -249,7 +249,7 @@ func (c *call) expired() error {
 	for _, l := range c.legs {
 		switch {
 		case l.done:
-		case l.req.Decide != nil:
+		case l.req.Decide != nil && c.cross.try.Writes():
 			return fmt.Errorf("%w: shard %v, which decides, did not answer in time",
 				kv.ErrUncertain, l.shard)
 		case l.sent && l.writes():

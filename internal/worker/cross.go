@@ -114,6 +114,9 @@ func (w *Worker) crossed(now wire.Instant, l *leg, resp *wire.Response) {
 		w.attach(now, c, x.try.ShardOf(inactive.Key), inactive.ID)
 	case err != nil:
 		w.failCross(now, c, err)
+	case x.try.Bytes() > w.cfg.Bounds.EffectBytesMax:
+		w.failCross(now, c, fmt.Errorf("%w: it takes %d bytes of log, the most is %d",
+			kv.ErrTooLarge, x.try.Bytes(), w.cfg.Bounds.EffectBytesMax))
 	default:
 		w.conclude(now, c)
 	}
@@ -143,9 +146,10 @@ func (w *Worker) conclude(now wire.Instant, c *call) {
 	case x.try.ReadOnly():
 		w.finish(c, Reply{Txn: x.try.Response(x.try.At())})
 	case !x.try.Writes():
-		w.askRevision(c, 0, func(_ wire.Instant, base kv.Revision) {
-			w.release(now, x.try)
-			w.finish(c, Reply{Txn: x.try.Response(base - 1)})
+		// What was read is the state at that revision only if the locks were still
+		// held when it was taken: the primary has to say so.
+		w.askRevision(c, 0, func(now wire.Instant, base kv.Revision) {
+			w.commit(now, c, base-1)
 		})
 	case x.rev != 0: // as a mutant has it
 		w.commit(now, c, x.rev)
