@@ -4,6 +4,7 @@ import (
 	"github.com/miruvor/miruvor/internal/engine"
 	"github.com/miruvor/miruvor/internal/keyspace"
 	"github.com/miruvor/miruvor/internal/kv"
+	"github.com/miruvor/miruvor/internal/mutant"
 	"github.com/miruvor/miruvor/internal/mvcc"
 )
 
@@ -32,6 +33,9 @@ func (r *Replica) sweepLimit() kv.Revision {
 	limit := min(r.state.compacted, r.closed.upTo, r.lowestLock())
 	for _, rd := range r.reads.running {
 		limit = min(limit, rd.at)
+	}
+	if r.cfg.Mutant == mutant.SweepReadable && r.state.compacted > 0 {
+		limit = r.closed.upTo
 	}
 	return limit
 }
