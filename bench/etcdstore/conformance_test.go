@@ -1,6 +1,8 @@
 package etcdstore_test
 
 import (
+	"flag"
+	"fmt"
 	"path"
 	"testing"
 
@@ -28,16 +30,7 @@ var differences = map[string]string{
 // TestConformanceOfEtcd holds the suite to etcd: a rule of ours that etcd
 // breaks is wrong, unless it stands among the differences.
 func TestConformanceOfEtcd(t *testing.T) {
-	server, err := etcdstore.StartServer(t.Context(), t.TempDir(), false)
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() {
-		if err := server.Close(); err != nil {
-			t.Error(err)
-		}
-	})
-	store := etcdstore.New(server.Client())
+	store := startEtcd(t)
 	met := map[string]bool{}
 	kvtest.Run(t, func(t *testing.T) kv.Store {
 		name := path.Base(t.Name())
@@ -50,4 +43,27 @@ func TestConformanceOfEtcd(t *testing.T) {
 	if len(met) < len(differences) {
 		t.Errorf("of the differences, the suite has the cases %v alone", met)
 	}
+}
+
+// TestWalksOfEtcd compares answers of etcd and of the fake to random requests.
+func TestWalksOfEtcd(t *testing.T) {
+	store := startEtcd(t)
+	for seed := range *walks {
+		t.Run(fmt.Sprint(seed), func(t *testing.T) { kvtest.Walk(t, store, 1+seed) })
+	}
+}
+
+var walks = flag.Uint64("walks", 8, "how many walks TestWalksOfEtcd makes")
+
+func startEtcd(t *testing.T) *etcdstore.Store {
+	server, err := etcdstore.StartServer(t.Context(), t.TempDir(), false)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := server.Close(); err != nil {
+			t.Error(err)
+		}
+	})
+	return etcdstore.New(server.Client())
 }

@@ -3,22 +3,28 @@ package kvtest
 import (
 	"fmt"
 	"strings"
+	"testing"
 
 	"github.com/miruvor/miruvor/internal/kv"
 	"github.com/miruvor/miruvor/internal/kv/kvfake"
 )
 
-// randomWalk sends the same random requests to the store and to the fake and
+// Walk sends the same random requests to the store and to the fake and
 // compares every answer, and what watches tell, revisions counted from where
-// each began.
-func randomWalk(c *testCase) {
+// each began. Run walks from seed 0; others go elsewhere.
+func Walk(t *testing.T, store kv.Store, seed uint64) { walkFrom(begin(t, store), seed) }
+
+func randomWalk(c *testCase) { walkFrom(c, 0) }
+
+func walkFrom(c *testCase, first uint64) {
 	const steps, watched = 600, 40
 	fake := *c
 	fake.store, fake.start = kvfake.New(), kv.FirstRevision
 	w := &walk{testCase: c, fake: &fake}
 	var got, want *watcher
-	for seed := range uint64(steps) {
-		if seed%watched == 0 {
+	for step := range uint64(steps) {
+		seed := first*steps + step
+		if step%watched == 0 {
 			w.sameEvents(seed, got, want)
 			current := c.revision() - c.start
 			got, want = c.watchSome(seed, current), fake.watchSome(seed, current)
@@ -37,7 +43,7 @@ func randomWalk(c *testCase) {
 			w.compareTxn(seed)
 		}
 	}
-	w.sameEvents(steps, got, want)
+	w.sameEvents(first*steps+steps, got, want)
 }
 
 // walk is a case at the store under test beside one at the fake.
