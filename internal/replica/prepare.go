@@ -21,9 +21,10 @@ const heldMax = 4096
 type preparing struct {
 	origin Origin
 	req    *wire.Prepare
-	// writes is the last write that the locks overlap, reads the last
-	// transaction that only read; both are seqs of the queue, 0 for none.
-	writes, reads uint64
+	// writes is the last write that the locks overlap, numbered the last transaction
+	// that was evaluated: it may have read what the locks are to write, so its
+	// revision has to be the lower one. Both are seqs of the queue, 0 for none.
+	writes, numbered uint64
 }
 
 func (r *Replica) submitPrepare(now wire.Instant, from Origin, p *wire.Prepare, out *Output) {
@@ -78,10 +79,8 @@ func (r *Replica) newPreparing(from Origin, p *wire.Prepare) *preparing {
 			w.writes = max(w.writes, seq)
 		}
 	}
-	for _, it := range r.queue.evaluated {
-		if !it.writes() {
-			w.reads = it.seq
-		}
+	if list := r.queue.evaluated; len(list) > 0 {
+		w.numbered = list[len(list)-1].seq
 	}
 	return w
 }
@@ -107,7 +106,7 @@ func (r *Replica) answerPrepares(out *Output) {
 
 func (r *Replica) answerPrepared(h *held, out *Output) {
 	w := h.preparing
-	if h.token == 0 || r.queue.pendingUpTo(w.writes) || r.queue.unnumberedUpTo(w.reads) {
+	if h.token == 0 || r.queue.pendingUpTo(w.writes) || r.queue.unnumberedUpTo(w.numbered) {
 		if r.cfg.Mutant != mutant.PrepareBeforeApply {
 			return
 		}
