@@ -69,7 +69,7 @@ func (n *network) carry(l link, data []byte, late time.Duration) {
 	}
 	n.c.at(at, func() {
 		peer := n.c.nodes[l.to]
-		if n.cut[l] || peer.state == down {
+		if n.cut[l] || peer.state == down || late > 0 && n.c.healed {
 			return
 		}
 		m, rest, err := wire.DecodeMessage(data)
