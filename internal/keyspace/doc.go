@@ -18,7 +18,6 @@
 //	02 0:BE32 'm' shard:BE32                the shard map
 //	02 0:BE32 'l' lease:BE64                LeaseRecord: a lease
 //	02 shard:BE32 'l' lease:BE64            LeaseMark: what a data shard knows of a lease
-//	03 esc(key)                             locks of prepared transactions
 //	04 esc(key) ^revision:BE64              Version: one version of a user key
 //	05 shard:BE32 revision:BE64 sub:BE32    the user key that was written
 //	06 shard:BE32 lease:BE64 esc(key)       nothing: the key hangs on the lease
@@ -35,7 +34,7 @@
 //  2. esc is prefix free: no esc(a) begins with esc(b) unless a equals b. So
 //     everything that begins with esc(a) belongs to a.
 //  3. User keys do not name their shard, so moving a boundary between shards
-//     moves no byte of the spaces 03 and 04.
+//     moves no byte of the space 04.
 //  4. Parsers accept any bytes: they return an error that wraps
 //     kv.ErrCorrupt, and never panic. What they accept is exactly what the
 //     builders build: every state has one encoding.

@@ -13,7 +13,7 @@ type Space byte
 const (
 	SpaceNode Space = 1 + iota
 	SpaceMeta
-	SpaceLock
+	_ // reserved
 	SpaceVersion
 	SpaceHistory
 	SpaceLease
@@ -96,11 +96,6 @@ func RegistryKey(buf []byte, node kv.NodeID) []byte {
 func MapKey(buf []byte, shard kv.ShardID) []byte {
 	buf = MetaKey(buf, kv.SystemShard, KindMap)
 	return binary.BigEndian.AppendUint32(buf, uint32(shard))
-}
-
-// LockKey appends the key of the lock on a user key.
-func LockKey(buf, key []byte) []byte {
-	return appendEscaped(append(buf, byte(SpaceLock)), key)
 }
 
 // VersionPrefix appends what the versions of key, and nothing else, begin

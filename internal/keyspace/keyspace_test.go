@@ -55,8 +55,6 @@ func encode(t *testing.T, what string, args []string) string {
 		return hexed(RegistryKey(nil, kv.NodeID(number(0))))
 	case "map":
 		return hexed(MapKey(nil, kv.ShardID(number(0))))
-	case "lock":
-		return hexed(LockKey(nil, text(0)))
 	case "version":
 		return hexed(VersionKey(nil, text(0), kv.Revision(number(1))))
 	case "after":
@@ -176,9 +174,6 @@ func TestSpansHoldWhatTheyShould(t *testing.T) {
 			if got := inside(VersionKey(nil, key, rev)); got != r.Contains(key) {
 				t.Errorf("version of %q at %v: in the spans %v", key, rev, got)
 			}
-		}
-		if got := inside(LockKey(nil, key)); got != r.Contains(key) {
-			t.Errorf("lock of %q: in the spans %v", key, got)
 		}
 	}
 	for shard := kv.ShardID(2); shard <= 4; shard++ {

@@ -135,10 +135,6 @@ var damages = []struct {
 		d.set(keyspace.MetaKey(nil, 2, keyspace.KindPrepare, 1, 2, 3), nil)
 	}, "a transaction's id of 3 bytes"},
 	{"unknown space", func(d *damage) { d.set([]byte{9, 9}, nil) }, "belongs to no shard"},
-	{"lock of no shard", func(d *damage) {
-		d.del(descriptorOf(3))
-		d.set(keyspace.LockKey(nil, []byte{0xff}), nil)
-	}, "engine key 03ff0001: it belongs to no shard"},
 	{"no descriptor", func(d *damage) {
 		d.del(descriptorOf(2))
 	}, "shard s2: it has metadata, but no desc"},
