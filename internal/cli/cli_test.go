@@ -36,10 +36,10 @@ func hangs(t *testing.T) (endpoint string, asked <-chan struct{}) {
 func TestAServerThatNeverAnswers(t *testing.T) {
 	endpoint, _ := hangs(t)
 	for command, want := range map[string]string{
-		"get a":              "miruvor: request timed out: no answer from ",
-		"put a b":            "miruvor: outcome unknown, the write may or may not have happened: no answer",
-		"scan":               "miruvor: nothing came for 50ms\n",
-		"status":             "miruvor: request timed out: no answer from ",
+		"get a":   "miruvor: request timed out: no answer from ",
+		"put a b": "miruvor: outcome unknown, the write may or may not have happened: no answer",
+		"scan":    "miruvor: nothing came for 50ms\n",
+		"status":  "miruvor: request timed out: no answer from ",
 
 		"watch":              "miruvor: the watch did not begin within 50ms\n",
 		"lease keep-alive 1": "miruvor: request timed out: no answer from ",

@@ -53,7 +53,7 @@ func TestResumes(t *testing.T) {
 			stream := watchAll(t, network.client("a:1", "b:1"), kv.WatchRequest{
 				From: kv.Revision(seed % 3), PrevKV: seed%2 == 0,
 			})
-			go write(t, fake, seed, writes)
+			go write(t, fake, seed, writes, time.Sleep)
 			got := told(t, stream, fake, writes)
 			want := told(t, watchAll(t, fake, kv.WatchRequest{
 				From: max(kv.Revision(seed%3), 2), PrevKV: seed%2 == 0,
@@ -82,11 +82,14 @@ func watchAll(t *testing.T, store kv.Store, req kv.WatchRequest) kv.WatchStream 
 	}
 }
 
-// write makes so many revisions, each of two keys or a range deleted.
-func write(t *testing.T, store kv.Store, seed uint64, writes int) {
+// write makes so many revisions, each of two keys or a range deleted, with
+// pauses between them.
+func write(
+	t *testing.T, store kv.Store, seed uint64, writes int, pause func(time.Duration),
+) {
 	rng := rand.New(rand.NewPCG(seed, 2))
 	for i := range writes {
-		time.Sleep(time.Duration(rng.IntN(100)) * time.Millisecond)
+		pause(time.Duration(rng.IntN(100)) * time.Millisecond)
 		value := fmt.Append(nil, i, strings.Repeat("x", rng.IntN(300)))
 		ops := []kv.Op{
 			{Put: &kv.PutRequest{Key: fmt.Append(nil, "k", rng.IntN(5)), Value: value}},

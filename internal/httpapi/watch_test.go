@@ -40,7 +40,8 @@ func TestSignsOfLife(t *testing.T) {
 				if line == "\n" {
 					line = readLine(t, body)
 				}
-				if after := time.Since(begin); line != sign || after != time.Duration(i+1)*15*time.Second {
+				due := time.Duration(i+1) * 15 * time.Second
+				if after := time.Since(begin); line != sign || after != due {
 					t.Fatalf("%q after %v", line, after)
 				}
 			}

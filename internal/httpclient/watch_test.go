@@ -41,7 +41,8 @@ func (n *nodes) RoundTrip(req *http.Request) (*http.Response, error) {
 	}
 	// As http.Transport does, a body ends with the context of its request.
 	if body, ok := resp.Body.(*io.PipeReader); ok {
-		context.AfterFunc(req.Context(), func() { body.CloseWithError(context.Cause(req.Context())) })
+		ctx := req.Context()
+		context.AfterFunc(ctx, func() { body.CloseWithError(context.Cause(ctx)) })
 	}
 	return resp, nil
 }
