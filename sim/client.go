@@ -77,6 +77,9 @@ func (c *cluster) ask(n *node, op *Op) {
 		c.trace.sayf("%v", op)
 	}
 	patience := c.between(300*time.Millisecond, 4*time.Second)
+	if c.calm {
+		patience += 2 * time.Second // who queues for keys on a slow network needs it
+	}
 	t := n.threads[c.rng.IntN(len(n.threads))]
 	t.post(input{call: func(now wire.Instant) {
 		t.worker.Submit(now, op.request(now+wire.Instant(patience)))
