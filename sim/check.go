@@ -38,6 +38,8 @@ type checker struct {
 	// floors holds, for each operation, the highest revision that was told
 	// to anybody before it began.
 	floors map[*Op]kv.Revision
+	// ends are the revisions at which leases ended that had keys.
+	ends map[kv.LeaseID]kv.Revision
 	// told is what anybody was told, in order, for those who watch.
 	told []told
 }
@@ -55,10 +57,14 @@ func (c *checker) run(calm bool) error {
 			return fmt.Errorf("%w\n%v", err, op)
 		}
 	}
+	c.findEnds()
 	if err := c.explainRest(); err != nil {
 		return err
 	}
 	if err := c.checkCompactions(); err != nil {
+		return err
+	}
+	if err := c.checkLeases(); err != nil {
 		return err
 	}
 	if err := c.checkWatches(); err != nil {

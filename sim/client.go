@@ -181,7 +181,7 @@ func (o *Op) take(r *worker.Reply) bool {
 func (c *cluster) mayRefuse(op *Op) bool {
 	behind := c.cfg.Load.Janitors > 0 && op.Range != nil && op.Range.Serializable
 	return errors.Is(op.Err, kv.ErrFutureRevision) || errors.Is(op.Err, kv.ErrCompacted) ||
-		errors.Is(op.Err, kv.ErrLeaseNotFound) || errors.Is(op.Err, kv.ErrLeaseExists) ||
+		errors.Is(op.Err, kv.ErrLeaseNotFound) || errors.Is(op.Err, kv.ErrKeyNotFound) ||
 		behind && errors.Is(op.Err, kv.ErrTimeout)
 }
 

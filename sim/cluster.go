@@ -28,6 +28,10 @@ type cluster struct {
 	waiting  map[uint64]*Op
 	// harvests are what is kept of the shards' commits.
 	harvests map[kv.ShardID]*harvest
+	// leases is the last id of a lease. What the system shard has applied up to
+	// regarded is known, and whoever led it up to the term reign.
+	leases          kv.LeaseID
+	regarded, reign uint64
 	// calm tells that nothing ever goes wrong in this run, healed that nothing
 	// does any more.
 	calm, healed bool
@@ -66,6 +70,8 @@ func Run(cfg Config) *Report {
 		harvests: map[kv.ShardID]*harvest{},
 	}
 	c.calm = cfg.Calm()
+	c.history.Leases, c.history.Drift = map[kv.LeaseID]*Tenure{}, cfg.Drift
+	c.history.Gentle = cfg.Faults == Faults{Handover: cfg.Faults.Handover}
 	trace.now = func() Time { return c.now }
 	c.network = network{c: c, cut: map[link]bool{}, last: map[link]Time{}}
 	r := &Report{Config: cfg, Trace: trace}
@@ -100,6 +106,7 @@ func (c *cluster) run() error {
 		cl.begin()
 	}
 	c.beginJanitors()
+	c.beginKeepers()
 	for _, w := range c.watchers {
 		w.begin()
 	}
@@ -110,6 +117,7 @@ func (c *cluster) run() error {
 	c.checkLocks()
 	c.runUntil("the last answers", 20*time.Second, c.idle)
 	c.runUntil("a healthy cluster", 60*time.Second, c.settled)
+	c.runUntil("the end of all leases", time.Minute, c.leaseless)
 	return c.check()
 }
 

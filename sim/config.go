@@ -114,6 +114,9 @@ func Random(seed uint64) Config {
 	if rng.IntN(2) == 0 {
 		cfg.Load.Janitors = 1 + rng.IntN(2)
 	}
+	if rng.IntN(2) == 0 {
+		cfg.Load.Keepers = 1 + rng.IntN(3)
+	}
 	if rng.IntN(4) == 0 {
 		cfg.ReadMode = replica.ReadQuorum
 		cfg.Drift = 0.5 * rng.Float64()

@@ -14,7 +14,7 @@ func (c *checker) explainRest() error {
 	m := matching{checker: c, taken: map[*Op]kv.Revision{}}
 	for i := range c.history.Commits {
 		commit := &c.history.Commits[i]
-		if c.claims[commit.Revision] != nil {
+		if c.claims[commit.Revision] != nil || c.endsLease(commit) {
 			continue
 		}
 		if !m.place(commit, map[*Op]bool{}) {

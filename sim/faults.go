@@ -294,7 +294,7 @@ func (c *cluster) linksTo(a kv.NodeID) []link {
 
 // heal ends everything that is wrong, and starts whoever is down.
 func (c *cluster) heal() {
-	c.healed = true
+	c.healed, c.history.Healed = true, c.now
 	c.trace.sayf("all is well again")
 	clear(c.network.cut)
 	c.cfg.Net.Drop, c.cfg.Net.Slow, c.cfg.Net.Duplicate = 0, 0, 0

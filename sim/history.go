@@ -121,6 +121,15 @@ type History struct {
 	// Watchings are all watches, Progress what was told on streams of them.
 	Watchings []*Watching
 	Progress  []Progress
+	// Leases are those that there were, Reigns the times at which somebody began to
+	// lead the system shard.
+	Leases map[kv.LeaseID]*Tenure
+	Reigns []Time
+	// Healed is when all was well again; Drift bounds the clocks; Gentle tells that
+	// nothing was worse than leaders that hand over.
+	Healed Time
+	Drift  float64
+	Gentle bool
 	// order counts beginnings and ends.
 	order int
 }

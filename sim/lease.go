@@ -2,7 +2,10 @@ package sim
 
 import (
 	"fmt"
+	"slices"
+	"time"
 
+	"github.com/miruvor/miruvor/internal/kv"
 	"github.com/miruvor/miruvor/internal/wire"
 )
 
@@ -21,8 +24,126 @@ func (o *LeaseOp) String() string {
 		text += fmt.Sprintf(" %d s", o.Request.TTL)
 	}
 	if r := o.Response; r != nil {
-		text += fmt.Sprintf(" = %d of %d s, keys %q, life %x, at %v", r.Lease.TTL, r.Lease.Granted,
-			r.Lease.Keys, r.Life, r.Lease.Revision)
+		text += fmt.Sprintf(" = %d of %d s, keys %q, ids %v, life %x, at %v", r.Lease.TTL,
+			r.Lease.Granted, r.Lease.Keys, r.IDs, r.Life, r.Lease.Revision)
 	}
 	return text
+}
+
+// keeper is a client that holds leases: it hangs keys of all shards on them, keeps
+// some alive, lets others expire, revokes some, and goes on to use them.
+type keeper struct {
+	c    *cluster
+	id   int
+	held []heldLease
+}
+
+// heldLease is a lease as its keeper knows it. A doomed one is left to expire.
+type heldLease struct {
+	id     kv.LeaseID
+	doomed bool
+}
+
+// leasesHeldMax is how many leases a keeper uses, the last ones: some of them are gone.
+const leasesHeldMax = 4
+
+// beginKeepers begins with the clients that hold leases.
+func (c *cluster) beginKeepers() {
+	for i := range c.cfg.Load.Keepers {
+		k := &keeper{c: c, id: len(c.clients) + 200 + i}
+		k.begin()
+	}
+}
+
+// begin does the next operation after a while, as long as there is time.
+func (k *keeper) begin() {
+	c := k.c
+	c.after(c.around(c.cfg.Load.Think), func() {
+		if !c.healed {
+			k.next()
+		}
+	})
+}
+
+func (k *keeper) next() {
+	c := k.c
+	n := c.anybody()
+	if !n.serves() {
+		k.begin()
+		return
+	}
+	op := k.draw()
+	op.ID, op.Client, op.Node = uint64(len(c.history.Ops)+1), k.id, n.id
+	op.then = k.begin
+	nameValues(op)
+	c.ask(n, op)
+}
+
+func (k *keeper) draw() *Op {
+	c := k.c
+	if len(k.held) == 0 {
+		return k.grant()
+	}
+	l := k.held[c.rng.IntN(len(k.held))]
+	switch n := c.rng.IntN(100); {
+	case n < 12:
+		return k.grant()
+	case n < 35 && !l.doomed:
+		return leaseOp(wire.Lease{Op: wire.LeaseKeepAlive, ID: l.id})
+	case n < 75:
+		return k.puts(l.id)
+	case n < 91:
+		op := leaseOp(wire.Lease{Op: wire.LeaseTimeToLive, ID: l.id})
+		op.Lease.Keys = c.chance(0.5)
+		return op
+	case n < 97:
+		return leaseOp(wire.Lease{Op: wire.LeaseRevoke, ID: l.id})
+	}
+	return leaseOp(wire.Lease{Op: wire.LeaseList})
+}
+
+func leaseOp(req wire.Lease) *Op { return &Op{Lease: &LeaseOp{Request: req}} }
+
+// grant takes a lease whose id nobody had before, for as long as the run allows.
+func (k *keeper) grant() *Op {
+	c := k.c
+	c.leases++
+	id, longest := c.leases, max(1, int(c.cfg.Load.Length/(2*time.Second)))
+	k.held = append(k.held, heldLease{id: id, doomed: c.chance(0.4)})
+	if len(k.held) > leasesHeldMax {
+		k.held = slices.Delete(k.held, 0, 1)
+	}
+	ttl := kv.LeaseTTLMin + int64(c.rng.IntN(longest))
+	return leaseOp(wire.Lease{Op: wire.LeaseGrant, ID: id, TTL: ttl})
+}
+
+// puts hangs some keys on a lease, of one shard or of several, or writes a key that
+// keeps its lease, whatever that is.
+func (k *keeper) puts(lease kv.LeaseID) *Op {
+	c := k.c
+	if c.chance(0.1) {
+		key := c.keys.all[c.rng.IntN(len(c.keys.all))]
+		return single(kv.Op{Put: &kv.PutRequest{Key: key, IgnoreLease: true}})
+	}
+	txn, taken := &kv.TxnRequest{}, map[string]bool{}
+	for range 1 + c.rng.IntN(3) {
+		key := c.keys.pick(c.rng, c.keys.shard(c.rng))
+		if !taken[string(key)] {
+			taken[string(key)] = true
+			txn.Success = append(txn.Success, kv.Op{Put: &kv.PutRequest{Key: key, Lease: lease}})
+		}
+	}
+	return &Op{Txn: txn}
+}
+
+// nameValues gives every put of an operation a value of its own.
+func nameValues(op *Op) {
+	if op.Txn == nil {
+		return
+	}
+	for i, o := range op.Txn.Success {
+		if o.Put != nil {
+			o.Put.Value = fmt.Appendf(nil, "%d.%d", op.ID, i)
+		}
+	}
 }

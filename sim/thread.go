@@ -85,6 +85,7 @@ func (t *thread) pass(now wire.Instant) {
 	t.node.c.reap(t)
 	eff, more := t.worker.Pass(now)
 	t.node.c.observe(t)
+	t.node.c.regard(t)
 	if t.node.c.hiccup(t.node) {
 		t.held = eff
 		t.wake(0)
