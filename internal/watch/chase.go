@@ -72,6 +72,9 @@ func (c *chase) take(after, upTo kv.Revision, events []kv.Event) {
 	h, w := c.hub, c.watch
 	var b batch
 	for i := range events {
+		if events[i].KV.ModRevision <= h.oracle.floor {
+			events[i].Prev = nil // a replica that lags still had it
+		}
 		if w.wants(&events[i]) {
 			b.add(events, i)
 		}

@@ -18,6 +18,8 @@ type oracle struct {
 	// nodes otherwise.
 	leader kv.NodeID
 	tries  int
+	// floor is the highest compaction floor that was told.
+	floor kv.Revision
 }
 
 type questions struct {
@@ -72,10 +74,11 @@ func (h *Hub) receiveOracle(from kv.NodeID, resp *wire.Response) {
 	o.id, o.leader, o.tries = 0, from, 0
 	asked := o.asked
 	o.asked = questions{}
-	current, floor := resp.Oracle.Base-1, resp.Oracle.Compacted
+	o.floor = max(o.floor, resp.Oracle.Compacted)
+	current := resp.Oracle.Base - 1
 	for _, w := range asked.watches {
 		if w.state == asking {
-			h.told(w, current, floor)
+			h.told(w, current)
 		}
 	}
 	for _, p := range asked.progresses {
@@ -84,15 +87,16 @@ func (h *Hub) receiveOracle(from kv.NodeID, resp *wire.Response) {
 }
 
 // told begins a watch, or goes on with one: current was current after it was
-// added, or had room again, and what is below floor is compacted.
-func (h *Hub) told(w *watch, current, floor kv.Revision) {
+// added, or had room again. What is compacted is refused here, because the replica
+// that it is asked of may not have heard of the compaction.
+func (h *Hub) told(w *watch, current kv.Revision) {
 	w.level = current
 	switch {
 	case !w.begun && w.req.From == 0:
 		w.pos = current
 		h.begun(w.stream.id, w.id, nil)
-	case w.pos+1 < floor:
-		h.end(w, floor)
+	case w.pos+1 < h.oracle.floor:
+		h.end(w, h.oracle.floor)
 		return
 	}
 	w.begun = true
