@@ -29,8 +29,8 @@ type connection struct {
 	name string
 	// began is the revision that was current when the watch began.
 	began kv.Revision
-	// round is the question for progress that the connection answers without
-	// being asked.
+	// round is the question for progress that the connection answers, without
+	// being asked or because it was. The stream's mutex guards it.
 	round  *round
 	ctx    context.Context
 	cancel context.CancelCauseFunc

@@ -56,6 +56,7 @@ func (s *stream) askAll(r *round) {
 	var open []*connection
 	for id := range r.left {
 		if conn := s.watches[id].conn; conn != nil {
+			conn.round = r
 			open = append(open, conn)
 		}
 	}
