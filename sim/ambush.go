@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"time"
 
+	"github.com/miruvor/miruvor/internal/kv"
 	"github.com/miruvor/miruvor/internal/wire"
 )
 
@@ -41,17 +42,18 @@ func stepOf(m *wire.Message) txnStep {
 }
 
 // ambush lies in wait for the next message of a step, to do harm to who sends it or who
-// receives it just then.
+// receives it just then. peer is the other one.
 type ambush struct {
 	step     txnStep
 	receiver bool
-	harm     func(n *node)
+	harm     func(n *node, peer kv.NodeID)
 }
 
 // lieInWait sets an ambush, in the place of the last one.
 func (c *cluster) lieInWait() {
-	harms := [...]func(n *node){
-		c.crashNow, c.crashNow, c.crashSoon, c.crashSoon, c.isolate, c.pauseShortly, c.crashAnother,
+	harms := [...]func(n *node, peer kv.NodeID){
+		c.crashNow, c.crashNow, c.crashSoon, c.crashSoon, c.isolate, c.sever, c.sever,
+		c.pauseShortly, c.crashAnother,
 	}
 	c.ambush = &ambush{
 		step:     stepPrepare + txnStep(c.rng.IntN(int(steps-stepPrepare))),
@@ -60,7 +62,7 @@ func (c *cluster) lieInWait() {
 }
 
 // spring is called for every message that a node has sent or is about to take.
-func (c *cluster) spring(n *node, m *wire.Message, receiver bool) {
+func (c *cluster) spring(n *node, peer kv.NodeID, m *wire.Message, receiver bool) {
 	a := c.ambush
 	if a == nil || c.healed || a.receiver != receiver || a.step != stepOf(m) {
 		return
@@ -68,22 +70,22 @@ func (c *cluster) spring(n *node, m *wire.Message, receiver bool) {
 	c.ambush = nil
 	n.note("ambush", uint64(a.step), 0)
 	c.trace.sayf("%v is caught at step %d", n.id, a.step)
-	a.harm(n)
+	a.harm(n, peer)
 }
 
-func (c *cluster) crashNow(n *node) {
+func (c *cluster) crashNow(n *node, _ kv.NodeID) {
 	n.crash(c.unsyncedPercent())
 	c.restart(n)
 }
 
 // crashSoon lets a node go on for a few messages more.
-func (c *cluster) crashSoon(n *node) {
-	n.after(c.between(0, 5*time.Millisecond), func() { c.crashNow(n) })
+func (c *cluster) crashSoon(n *node, peer kv.NodeID) {
+	n.after(c.between(0, 5*time.Millisecond), func() { c.crashNow(n, peer) })
 }
 
 // isolate cuts all links from a node, or to it, or both, for as long as it takes to elect
 // others and to settle.
-func (c *cluster) isolate(n *node) {
+func (c *cluster) isolate(n *node, _ kv.NodeID) {
 	links := c.linksFrom(n.id)
 	switch c.rng.IntN(3) {
 	case 0:
@@ -94,16 +96,24 @@ func (c *cluster) isolate(n *node) {
 	c.cutFor(c.between(200*time.Millisecond, 4*time.Second), links)
 }
 
-func (c *cluster) pauseShortly(n *node) { c.pause(n, c.between(0, 3*time.Second)) }
+// sever cuts a link in one direction for as long as it takes to give a transaction up, so
+// that what is repeated comes when that is over.
+func (c *cluster) sever(n *node, peer kv.NodeID) {
+	c.cutFor(c.between(800*time.Millisecond, 2500*time.Millisecond), []link{{n.id, peer}})
+}
+
+func (c *cluster) pauseShortly(n *node, _ kv.NodeID) {
+	c.pause(n, c.between(0, 3*time.Second))
+}
 
 // crashAnother lets the leader of some shard die instead.
-func (c *cluster) crashAnother(n *node) {
+func (c *cluster) crashAnother(n *node, peer kv.NodeID) {
 	shard := c.shards.Shards[c.rng.IntN(len(c.shards.Shards))].ID
 	if leader := c.leader(shard); leader != nil {
 		n = c.nodes[leader.Leader()]
 	}
 	if n != nil && n.state != down {
-		c.crashNow(n)
+		c.crashNow(n, peer)
 	}
 }
 

@@ -237,7 +237,7 @@ func (n *node) receive(from kv.NodeID, m wire.Message) {
 		n.hub.receive(from, m.Response)
 		return
 	}
-	n.c.spring(n, &m, true)
+	n.c.spring(n, from, &m, true)
 	if !n.serves() {
 		return
 	}

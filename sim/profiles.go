@@ -25,6 +25,10 @@ func Hunt(m mutant.Mutant, seed uint64) Config {
 		cfg.Load.Keys, cfg.Load.Think = 10, 10*time.Millisecond
 	case mutant.ServeBeforeTerm, mutant.KeepOverlay:
 		cfg.Load.Think = 5 * time.Millisecond
+	case mutant.AnswerBeforeRecord, mutant.NumberBeforePrepare, mutant.PrepareBeforeApply,
+		mutant.ReadPastLock, mutant.ClosePastLock, mutant.NoTombstone:
+		cfg.Shape.Shards, cfg.Load.Think, cfg.Load.Keys = 3, 10*time.Millisecond, 6
+		cfg.Load.Bankers, cfg.Load.Listers, cfg.Load.Counters = 3, 2, 1
 	case mutant.ReadWithoutWait, mutant.ReadStaleLast, mutant.CacheRevisions,
 		mutant.CloseInFlight:
 		cfg.Load.Think = 10 * time.Millisecond
@@ -40,6 +44,10 @@ func huntFaults(m mutant.Mutant) Faults {
 		return Faults{Partition: often, Crash: seldom}
 	case mutant.ForgetVote:
 		return Faults{Crash: often, Down: 10 * time.Millisecond, VoterCrash: 0.7}
+	case mutant.AnswerBeforeRecord:
+		return Faults{Partition: often, Crash: seldom, Ambush: often / 2}
+	case mutant.NoTombstone:
+		return Faults{Ambush: often / 4, Lag: 0.1}
 	case mutant.AckBeforeSync:
 		return Faults{PowerLoss: often, Stall: often, Crash: often}
 	case mutant.SkipLeaseCheck:

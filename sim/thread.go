@@ -141,7 +141,7 @@ func (t *thread) send(eff *worker.Effects, alive func() bool) {
 		t.node.c.network.send(t.node, t, eff.Sends[i].To, eff.Sends[i].Message)
 		t.node.c.crashVoter(t.node, &eff.Sends[i].Message)
 		t.node.c.strike(t.node, &eff.Sends[i].Message)
-		t.node.c.spring(t.node, &eff.Sends[i].Message, false)
+		t.node.c.spring(t.node, eff.Sends[i].To, &eff.Sends[i].Message, false)
 		if !alive() {
 			return
 		}

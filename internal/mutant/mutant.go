@@ -76,8 +76,8 @@ const (
 
 // All are the mutants that the simulator must catch.
 func All() []Mutant {
-	all := make([]Mutant, 0, SnapshotLate)
-	for m := AnswerBeforeCommit; m <= SnapshotLate; m++ {
+	all := make([]Mutant, 0, NoTombstone)
+	for m := AnswerBeforeCommit; m <= NoTombstone; m++ {
 		all = append(all, m)
 	}
 	return all
