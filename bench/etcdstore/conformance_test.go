@@ -53,7 +53,7 @@ func TestWalksOfEtcd(t *testing.T) {
 	}
 }
 
-var walks = flag.Uint64("walks", 8, "how many walks TestWalksOfEtcd makes")
+var walks = flag.Uint64("walks", 3, "how many walks TestWalksOfEtcd makes")
 
 func startEtcd(t *testing.T) *etcdstore.Store {
 	server, err := etcdstore.StartServer(t.Context(), t.TempDir(), false)

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"strconv"
-	"sync"
 
 	"github.com/miruvor/miruvor/internal/kv"
 )
@@ -15,27 +14,21 @@ import (
 func counters(c *testCase) {
 	const clients, additions = 4, 15
 	revisions := make(chan kv.Revision, clients*additions)
-	errs := make(chan error, clients)
-	var wg sync.WaitGroup
+	var tasks []func() error
 	for range clients {
-		wg.Go(func() {
+		tasks = append(tasks, func() error {
 			for range additions {
 				rev, err := add(c.ctx, c.store, key("counter"))
 				if err != nil {
-					errs <- err
-					return
+					return err
 				}
 				revisions <- rev
 			}
+			return nil
 		})
 	}
-	wg.Wait()
+	c.together(tasks...)
 	close(revisions)
-	select {
-	case err := <-errs:
-		c.Fatal(err)
-	default:
-	}
 	seen := map[kv.Revision]bool{}
 	for rev := range revisions {
 		if seen[rev] {
@@ -86,17 +79,20 @@ func transfers(c *testCase) {
 		open.Success = append(open.Success, kv.Op{Put: &put})
 	}
 	c.mustWrite(open)
-	errs := make(chan error, clients)
+	var tasks []func() error
 	for client := range clients {
-		go func() { errs <- transferSome(c.ctx, c.store, accounts, client, each) }()
+		tasks = append(tasks, func() error {
+			return transferSome(c.ctx, c.store, accounts, client, each)
+		})
 	}
-	for done := 0; done < clients; {
+	ended := atOnce(tasks...)
+	for transferring := true; transferring; {
 		select {
-		case err := <-errs:
+		case err := <-ended:
 			if err != nil {
 				c.Fatal(err)
 			}
-			done++
+			transferring = false
 		default:
 			c.checkTotal(kv.RangeRequest{}, begin*len(accounts))
 		}

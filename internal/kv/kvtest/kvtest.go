@@ -98,6 +98,8 @@ var cases = []struct {
 	{"lease_ids", leaseIDs},
 	{"lease_keys", leaseKeys},
 	{"lease_expiry", leaseExpiry},
+	{"revoked_under_puts", revokedUnderPuts},
+	{"compacted_under_reads", compactedUnderReads},
 	{"random_walk", randomWalk},
 	{"status", status},
 }

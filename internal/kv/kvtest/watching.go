@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"slices"
-	"sync"
 
 	"github.com/miruvor/miruvor/internal/kv"
 )
@@ -17,25 +16,27 @@ import (
 func watchHistory(c *testCase) {
 	const clients, writes = 3, 12
 	live := c.newWatcher().mustAdd(kv.WatchRequest{PrevKV: true})
-	errs := make(chan error, clients)
-	var wg sync.WaitGroup
+	var tasks []func() error
 	for client := range clients {
-		wg.Go(func() {
-			for i := range writes {
-				if _, err := c.store.Txn(c.ctx, spreadWrite(client, i)); err != nil {
-					errs <- err
-					return
-				}
+		tasks = append(tasks, func() error { return c.spreadWrites(client, writes) })
+	}
+	ended := atOnce(tasks...)
+	for writing := true; writing; {
+		select {
+		case err := <-ended:
+			if err != nil {
+				c.Fatal(err)
 			}
-		})
+			writing = false
+		default:
+		}
+		// There is an event at every revision.
+		upTo := live.of.progress()
+		if n := len(live.events); upTo > c.start &&
+			(n == 0 || live.events[n-1].KV.ModRevision < upTo) {
+			c.Fatalf("progress to %v after %d events", upTo, n)
+		}
 	}
-	wg.Wait()
-	select {
-	case err := <-errs:
-		c.Fatal(err)
-	default:
-	}
-	live.of.progress()
 	past := c.newWatcher().mustAdd(kv.WatchRequest{From: c.start + 1, PrevKV: true})
 	past.mustTell(len(live.events))
 	for i := range live.events {
@@ -47,6 +48,20 @@ func watchHistory(c *testCase) {
 		c.Fatalf("%d transactions after %v end at %v", clients*writes, c.start, last)
 	}
 	c.checkStates(live.events)
+}
+
+// spreadWrites makes a number of transactions over several shards.
+func (c *testCase) spreadWrites(client, writes int) error {
+	for i := 0; i < writes; {
+		_, err := c.store.Txn(c.ctx, spreadWrite(client, i))
+		switch {
+		case err == nil:
+			i++
+		case !errors.Is(err, kv.ErrConflict):
+			return err
+		}
+	}
+	return nil
 }
 
 // spreadWrite puts keys of several shards, and deletes one put before.
