@@ -225,6 +225,31 @@ func TestCompactionSurvivesItsLeader(t *testing.T) {
 	}
 }
 
+// A cluster that is told to keeps its last revisions and forgets the others.
+func TestTheClusterCompactsItself(t *testing.T) {
+	s := newScene(t, 1, alone)
+	defer s.close()
+	s.worker.cfg.AutoCompaction = AutoCompaction{Revisions: 2}
+	s.wait(time.Second)
+	for range 5 {
+		s.submit(put("a"))
+	}
+	last := s.worker.office.oracle.Last()
+	s.wait(revisionPeriod)
+	for _, shard := range []kv.ShardID{0, 1, 2} {
+		if floor := s.worker.Replica(shard).Compacted(); floor != last-2 {
+			t.Errorf("the floor of shard %v is %v, want %v", shard, floor, last-2)
+		}
+	}
+	if n := s.worker.Replica(1).Load().SweptVersions; n == 0 {
+		t.Error("nothing is swept")
+	}
+	s.wait(revisionPeriod) // nothing was written since
+	if floor := s.worker.system().Compacted(); floor != last-2 {
+		t.Errorf("the floor went on to %v", floor)
+	}
+}
+
 // A range over several shards that names no revision does not fail because of a
 // compaction: it takes another.
 func TestRangesBeginAnewAfterACompaction(t *testing.T) {

@@ -19,8 +19,7 @@ const (
 	reclaimBytesMin = 1 << 20
 	// reclaimPart of what a span takes on disk must be deleted: so a byte that
 	// comes back costs at most as many bytes of reading and writing.
-	reclaimPart = 4
-	// reclaimSliceBytes of the lowest level are compacted in one go.
+	reclaimPart       = 4
 	reclaimSliceBytes = 32 << 20
 )
 
@@ -31,6 +30,8 @@ type reclaimer struct {
 	stop context.CancelFunc
 	wake chan struct{}
 	done sync.WaitGroup
+	// sliceBytes of the lowest level are compacted in one go.
+	sliceBytes uint64
 
 	mu sync.Mutex
 	// spans are those that something was deleted from, with how much.
@@ -44,7 +45,7 @@ type deletedSpan struct {
 }
 
 func newReclaimer() *reclaimer {
-	r := &reclaimer{wake: make(chan struct{}, 1)}
+	r := &reclaimer{wake: make(chan struct{}, 1), sliceBytes: reclaimSliceBytes}
 	r.ctx, r.stop = context.WithCancel(context.Background())
 	return r
 }
@@ -57,9 +58,7 @@ func (e *Engine) Reclaim(span engine.Span, deleted int64) {
 	if e.options.ReadOnly || deleted <= 0 || r.ctx.Err() != nil {
 		return
 	}
-	i := slices.IndexFunc(r.spans, func(s deletedSpan) bool {
-		return bytes.Equal(s.Start, span.Start) && bytes.Equal(s.End, span.End)
-	})
+	i := r.find(span)
 	if i < 0 {
 		i = len(r.spans)
 		r.spans = append(r.spans, deletedSpan{Span: engine.Span{
@@ -101,22 +100,44 @@ func (e *Engine) reclaimAll() {
 
 // next takes a span of which enough was deleted.
 func (r *reclaimer) next(e *Engine) (span engine.Span, ok bool) {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	for i := range r.spans {
-		s := &r.spans[i]
-		if s.bytes < reclaimBytesMin || r.ctx.Err() != nil {
-			continue
-		}
+	for _, s := range r.listed() {
 		used, err := e.db.EstimateDiskUsage(align(s.Start), align(s.End))
-		if err != nil || uint64(s.bytes) < used/reclaimPart {
-			continue
+		if err == nil && uint64(s.bytes) >= used/reclaimPart && r.ctx.Err() == nil {
+			r.forget(s)
+			return s.Span, true
 		}
-		span = s.Span
-		r.spans = slices.Delete(r.spans, i, i+1)
-		return span, true
 	}
 	return engine.Span{}, false
+}
+
+// listed are the spans that may be worth the trouble.
+func (r *reclaimer) listed() []deletedSpan {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	var list []deletedSpan
+	for _, s := range r.spans {
+		if s.bytes >= reclaimBytesMin {
+			list = append(list, s)
+		}
+	}
+	return list
+}
+
+// forget takes off what is about to be given back.
+func (r *reclaimer) forget(s deletedSpan) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	i := r.find(s.Span)
+	if r.spans[i].bytes -= s.bytes; r.spans[i].bytes == 0 {
+		r.spans = slices.Delete(r.spans, i, i+1)
+	}
+}
+
+// find is where a span is in the list, -1 if it is not.
+func (r *reclaimer) find(span engine.Span) int {
+	return slices.IndexFunc(r.spans, func(s deletedSpan) bool {
+		return bytes.Equal(s.Start, span.Start) && bytes.Equal(s.End, span.End)
+	})
 }
 
 // reclaim compacts a span, and rests after each slice for as long as it took: half
@@ -153,7 +174,7 @@ func (e *Engine) slices(span engine.Span) [][]byte {
 	size := uint64(0)
 	for _, t := range levels[len(levels)-1] {
 		start := t.Smallest.UserKey
-		if size >= reclaimSliceBytes && bytes.Compare(start, bounds[len(bounds)-1]) > 0 &&
+		if size >= e.reclaimer.sliceBytes && bytes.Compare(start, bounds[len(bounds)-1]) > 0 &&
 			bytes.Compare(start, span.End) < 0 {
 			bounds, size = append(bounds, start), 0
 		}

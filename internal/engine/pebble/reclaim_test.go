@@ -49,7 +49,7 @@ func TestReclaim(t *testing.T) {
 	// Tables and memtables are small, so that many levels and slices arise.
 	e := mustOpen(t, Options{FS: vfs.NewMem(), MemtableBytes: 1 << 20})
 	defer e.Close()
-	const keys = 80_000
+	const keys = 12_000
 	all := engine.Span{Start: []byte{versionSpace}, End: []byte{versionSpace + 1}}
 	fillRandom(t, e, keys)
 	noError(t, e.Flush())
@@ -57,6 +57,7 @@ func TestReclaim(t *testing.T) {
 	empty(t, e, keys)
 
 	r := e.reclaimer
+	r.sliceBytes = 1 << 20
 	r.running = true // the test does the goroutine's work
 	e.Reclaim(all, int64(before/reclaimPart/2))
 	if _, ok := r.next(e); ok {
