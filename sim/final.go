@@ -21,9 +21,9 @@ func (c *cluster) check() error {
 	if err := c.lastQuestions(); err != nil {
 		return err
 	}
+	c.lastResponses()
 	c.runUntil("equal replicas", 20*time.Second, c.settled)
 	c.runUntil("sweeps", 20*time.Second, c.swept)
-	c.lastResponses()
 	for _, s := range c.allShards() {
 		if err := c.compareReplicas(s); err != nil {
 			return err
