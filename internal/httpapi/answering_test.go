@@ -27,3 +27,35 @@ func (s answering) Txn(context.Context, kv.TxnRequest) (kv.TxnResponse, error) {
 func (s answering) Status(context.Context) (kv.Status, error) {
 	return kv.Status{Node: 1, Ready: true}, nil
 }
+
+// telling is a store whose watches tell so many events, one a revision, and
+// then end.
+type telling struct {
+	answering
+	events int
+}
+
+func (s telling) Watch(context.Context) (kv.WatchStream, error) {
+	return &tellingStream{value: s.value, left: s.events}, nil
+}
+
+type tellingStream struct {
+	kv.WatchStream
+	value []byte
+	left  int
+}
+
+func (s *tellingStream) Add(kv.WatchRequest) (kv.WatchID, error) { return 1, nil }
+
+func (s *tellingStream) Next(context.Context) (kv.WatchResponse, error) {
+	if s.left == 0 {
+		return kv.WatchResponse{}, kv.ErrStopped
+	}
+	s.left--
+	at := kv.Revision(1<<40 - s.left)
+	return kv.WatchResponse{ID: 1, Revision: at, Events: []kv.Event{{KV: kv.KeyValue{
+		Key: []byte("some/key"), Value: s.value, CreateRevision: 1, ModRevision: at, Version: 7,
+	}}}}, nil
+}
+
+func (s *tellingStream) Close() {}

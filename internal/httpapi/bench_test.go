@@ -94,3 +94,21 @@ func BenchmarkStream(b *testing.B) {
 	}
 	b.ReportMetric(float64(b.Elapsed().Nanoseconds())/float64(b.N)/keys, "ns/key")
 }
+
+// BenchmarkWatch is what telling an event costs, over a stream that is free.
+func BenchmarkWatch(b *testing.B) {
+	const events = 1000
+	store := answering{value: make([]byte, 100)}
+	handler := httpapi.New(telling{store, events}, httpapi.Options{})
+	req := httptest.NewRequest(http.MethodGet, "/v1/watch?revision=1", nil)
+	b.ReportAllocs()
+	for b.Loop() {
+		handler.ServeHTTP(&flushed{sink{header: http.Header{}}}, req)
+	}
+	b.ReportMetric(float64(b.Elapsed().Nanoseconds())/float64(b.N)/events, "ns/event")
+}
+
+// flushed is a sink for streams.
+type flushed struct{ sink }
+
+func (*flushed) Flush() {}

@@ -36,6 +36,8 @@ type watcher struct {
 	// 0 if nobody wants to know; asked tells that its answer is on the way.
 	progressPause time.Duration
 	asked         bool
+	// wait ends before something of this is due.
+	wait bounded
 
 	buf    []byte
 	events prometheus.Counter
@@ -72,6 +74,7 @@ func (s *watcher) run(ctx context.Context, r *http.Request, fromNow bool) error 
 	case s.mayAsk():
 		s.ask()
 	}
+	defer s.wait.end()
 	for {
 		resp, err := s.await(ctx)
 		switch {
@@ -96,13 +99,35 @@ func (s *watcher) await(ctx context.Context) (kv.WatchResponse, error) {
 	if due := s.told.Add(s.progressPause); s.mayAsk() && due.Before(until) {
 		until = due
 	}
-	waiting, cancel := context.WithDeadlineCause(ctx, until, errQuiet)
-	defer cancel()
-	resp, err := s.stream.Next(waiting)
-	if err != nil && ctx.Err() == nil && waiting.Err() != nil {
+	s.wait.set(ctx, until)
+	resp, err := s.stream.Next(s.wait.ctx)
+	if err != nil && ctx.Err() == nil && s.wait.ctx.Err() != nil {
 		return resp, errQuiet
 	}
 	return resp, err
+}
+
+// bounded is a context with a deadline, kept for as long as it is not late. It
+// may be early: who waits for it looks at what is due, and waits again.
+type bounded struct {
+	ctx    context.Context
+	cancel context.CancelFunc
+	until  time.Time
+}
+
+// set makes b end at until, or before.
+func (b *bounded) set(ctx context.Context, until time.Time) {
+	if b.ctx == nil || b.ctx.Err() != nil || until.Before(b.until) {
+		b.end()
+		b.ctx, b.cancel = context.WithDeadline(ctx, until)
+		b.until = until
+	}
+}
+
+func (b *bounded) end() {
+	if b.cancel != nil {
+		b.cancel()
+	}
 }
 
 // breakSilence does what is due when nothing happened, and tells whether the

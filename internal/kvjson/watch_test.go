@@ -1,6 +1,7 @@
 package kvjson_test
 
 import (
+	"encoding/json"
 	"errors"
 	"math/rand/v2"
 	"reflect"
@@ -85,6 +86,38 @@ func FuzzEvent(f *testing.F) {
 		got, err := m.Decode()
 		if err != nil || string(kvjson.AppendChanges(nil, 5, got.Events)) != string(text) {
 			t.Fatalf("%s became %+v (%v)", text, got, err)
+		}
+	})
+}
+
+// FuzzMessage: whatever a client takes from a node says the same when it is
+// written again.
+func FuzzMessage(f *testing.F) {
+	f.Add(kvjson.AppendChanges(nil, 7, randomEvents(3)))
+	f.Add(kvjson.AppendProgress(nil, 9))
+	f.Add(kvjson.AppendCompacted(nil, 5))
+	f.Add([]byte(`{"error":{"code":"stopped","status":503,"detail":"it stops"}}`))
+	f.Fuzz(func(t *testing.T, text []byte) {
+		var m kvjson.Message
+		if json.Unmarshal(text, &m) != nil {
+			return
+		}
+		resp, err := m.Decode()
+		if err != nil {
+			if !errors.Is(err, kv.ErrInvalid) {
+				t.Fatalf("%v does not wrap ErrInvalid", err)
+			}
+			return
+		}
+		again := kvjson.AppendChanges(nil, resp.Revision, resp.Events)
+		var m2 kvjson.Message
+		if err := kvjson.Decode(again, &m2); err != nil {
+			t.Fatalf("%s: %v", again, err)
+		}
+		resp2, err := m2.Decode()
+		if third := kvjson.AppendChanges(nil, resp2.Revision, resp2.Events); err != nil ||
+			string(third) != string(again) {
+			t.Fatalf("%s became %s (%v)", again, third, err)
 		}
 	})
 }
