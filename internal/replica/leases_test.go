@@ -10,6 +10,7 @@ import (
 
 	"github.com/miruvor/miruvor/internal/keyspace"
 	"github.com/miruvor/miruvor/internal/kv"
+	"github.com/miruvor/miruvor/internal/mvcc"
 	"github.com/miruvor/miruvor/internal/wire"
 )
 
@@ -137,4 +138,50 @@ func FuzzLeaseEntries(f *testing.F) {
 			t.Fatalf("%+v came back as %+v, %v", marks, again, err)
 		}
 	})
+}
+
+// A transaction over shards that is prepared may still put a key on a lease that
+// was closed since: whoever asks for the keys waits for it.
+func TestKeysOfALeaseWaitForTransactions(t *testing.T) {
+	s := &story{t: t, c: newCluster(t, 1, DefaultBounds(), ReadLease)}
+	defer s.c.close()
+	n := s.c.nodes[0]
+	n.input(func(r *Replica, _ *Output) { r.Campaign() })
+	s.c.settle()
+	id := uint64(0)
+	ask := func(req wire.Request) {
+		id++
+		req.ID, req.Shard = id, 1
+		n.input(func(r *Replica, out *Output) {
+			r.Submit(s.c.now, Origin{Node: 9, ID: req.ID}, &req, out)
+		})
+		s.c.settle()
+	}
+	of := func(op wire.LeaseOp) wire.Request {
+		return wire.Request{Lease: &wire.Lease{Op: op, ID: 7, Life: 5}}
+	}
+	ask(of(wire.LeaseActivate))
+	at := n.attaches[0]
+	n.input(func(r *Replica, out *Output) { r.Attached(s.c.now, at, leaseResponse(7, 5), out) })
+	s.c.settle()
+	txn := wire.TxnID{Node: 3, Seq: 4}
+	ask(wire.Request{Prepare: &wire.Prepare{
+		Txn: txn, Primary: 2, Leases: []kv.LeaseID{7, 8},
+		Locks: []wire.Lock{{Range: kv.PointRange([]byte("k")), Write: true}},
+	}})
+	ask(of(wire.LeaseClose))
+	s.c.events = nil
+	ask(of(wire.LeaseKeys))
+	if len(s.c.events) > 0 {
+		t.Errorf("answered before the transaction is over: %q", s.c.events)
+	}
+	put := []mvcc.Write{{Key: []byte("k"), Lease: 7, Create: 50, Version: 1}}
+	ask(wire.Request{Resolve: &wire.Resolve{
+		Txn: txn, Commit: true, Revision: 50,
+		Effect: mvcc.AppendPart(nil, &mvcc.Part{Writes: put, Subs: []uint32{0}}),
+	}})
+	want := `n1 answers 4: lease 7 keys ["k"] at r50`
+	if !slices.Contains(s.c.events, want) {
+		t.Errorf("%q, want %q", s.c.events, want)
+	}
 }

@@ -115,6 +115,10 @@ func showAnswer(r *wire.Response) string {
 		return fmt.Sprintf("%d: %s", r.ID, showFed(r.Fed))
 	case r.Closed != nil:
 		return fmt.Sprintf("%d: %v is closed at index %d", r.ID, r.Closed.Revision, r.Closed.Index)
+	case r.Prepared != nil:
+		return fmt.Sprintf("%d: prepared, told of all leases but %v", r.ID, r.Prepared.Missing)
+	case r.Outcome != nil:
+		return fmt.Sprintf("%d: outcome %d at %v", r.ID, r.Outcome.State, r.Outcome.Revision)
 	case r.Lease != nil:
 		return fmt.Sprintf("%d: %s", r.ID, showLeaseResponse(r.Lease))
 	case r.Range != nil:
