@@ -20,7 +20,7 @@ func (r *Replica) expire(now wire.Instant, out *Output) {
 			rd.origin = Origin{}
 		}
 	}
-	r.expireWaiters(before, out)
+	r.expireWaiters(now, out)
 	r.expireItems(before, out)
 	r.expireFloors(before, out)
 	r.expireLeases(before, out)

@@ -3,6 +3,7 @@ package replica
 import (
 	"fmt"
 	"slices"
+	"time"
 
 	"github.com/miruvor/miruvor/internal/kv"
 	"github.com/miruvor/miruvor/internal/wire"
@@ -62,15 +63,23 @@ func (r *Replica) prepareWaiters(now wire.Instant, out *Output) {
 	r.locks.waiting = nil
 	for _, w := range list {
 		r.submitPrepare(now, w.origin, w.req, out)
+		if last := len(r.locks.waiting) - 1; last >= 0 && r.locks.waiting[last].req == w.req {
+			r.locks.waiting[last].since = w.since
+		}
 	}
 }
 
-// expireWaiters gives up those that nobody has asked for since before.
-func (r *Replica) expireWaiters(before wire.Instant, out *Output) {
-	for _, w := range slices.Clone(r.locks.waiting) {
-		if w.since < before {
-			r.fail(w.origin, kv.ErrConflict, out)
-			r.dropWaiter(w.req.Txn)
+// waiterAlive is how long a Prepare waits that is not sent again: its coordinator
+// does so every second. Others must not queue behind the dead.
+const waiterAlive = wire.Instant(1500 * time.Millisecond)
+
+// expireWaiters gives up those that nobody asks for any more.
+func (r *Replica) expireWaiters(now wire.Instant, out *Output) {
+	r.locks.waiting = slices.DeleteFunc(r.locks.waiting, func(w *waiter) bool {
+		if now < w.since+waiterAlive {
+			return false
 		}
-	}
+		r.fail(w.origin, fmt.Errorf("%w: in shard %v", kv.ErrConflict, r.cfg.Shard), out)
+		return true
+	})
 }
