@@ -80,11 +80,12 @@ func (t *Try) Requests(at kv.Revision) map[kv.ShardID]wire.Request {
 	t.at = at
 	requests := map[kv.ShardID]wire.Request{}
 	for _, p := range t.parts {
-		p.prepare.Gather.At = at
+		prepare := p.prepare // what is sent stays as it is
+		prepare.Gather.At = at
 		if t.ReadOnly() {
-			requests[p.shard.ID] = wire.Request{Gather: &p.prepare.Gather}
+			requests[p.shard.ID] = wire.Request{Gather: &prepare.Gather}
 		} else {
-			requests[p.shard.ID] = wire.Request{Prepare: &p.prepare}
+			requests[p.shard.ID] = wire.Request{Prepare: &prepare}
 		}
 	}
 	return requests
