@@ -69,6 +69,9 @@ func (n *Node) do(ctx context.Context, key []byte, req worker.Request) (worker.R
 func (n *Node) doAt(
 	ctx context.Context, shard kv.ShardID, req worker.Request,
 ) (worker.Reply, error) {
+	if err := ctx.Err(); err != nil {
+		return worker.Reply{}, fmt.Errorf("%w: %w", kv.ErrTimeout, err)
+	}
 	threads := n.threads.get()
 	if len(threads) == 0 {
 		return worker.Reply{}, fmt.Errorf("%w: %s", kv.ErrNotReady, n.waitingFor())
