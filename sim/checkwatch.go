@@ -171,11 +171,11 @@ func (s *watchCheck) hear(h *Heard) error {
 	if h.Try != s.try {
 		s.try, s.mark = h.Try, 0
 	}
-	if r.ID != 0 && r.Revision < s.mark {
-		return fmt.Errorf("the watermark goes back, it was %v", s.mark)
-	}
 	if r.Compacted != 0 {
 		return s.compacted(r.Compacted)
+	}
+	if r.ID != 0 && r.Revision < s.mark {
+		return fmt.Errorf("the watermark goes back, it was %v", s.mark)
 	}
 	s.mark = max(s.mark, r.Revision)
 	for i := range r.Events {
