@@ -10,8 +10,8 @@
 //
 //  1. It holds no user keys and no leases when a case begins; the suite
 //     removes its own.
-//  2. Nobody else writes: revisions are compared with the one that a case
-//     began at, and every write must take exactly the next one.
+//  2. Nobody else writes and no leader changes: revisions are compared with
+//     the one that a case began at, and every write must take exactly the next.
 //  3. Nobody else compacts. A case that does leaves the floor where it is.
 //
 // A store that has shards is tested with its key space split at Splits; then
