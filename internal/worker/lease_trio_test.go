@@ -229,6 +229,86 @@ func TestADeposedLeaderEndsNothing(t *testing.T) {
 	}
 }
 
+// A leader whose entries nobody gets any more, but who can still talk to the
+// leaders of other shards, must not end what its successor keeps alive: it has
+// not got it through its log.
+func TestNothingEndsBeforeTheLogSaysSo(t *testing.T) {
+	all := newTenants(t)
+	defer all.close()
+	all.grant(7, 2)
+	all.must(2, hang(7, "n")) // shard 2 is led by node 2
+	all.keepAlive(7)
+	all.wait(1800 * time.Millisecond)
+	old := all.trio[0]
+	old.mute = func(m *wire.Message) bool { return m.Raft != nil && m.Raft.Shard == kv.SystemShard }
+	for range 20 {
+		all.wait(50 * time.Millisecond)
+		if old.worker.office.lessor.Stats().Expired > 0 {
+			break
+		}
+	}
+	if !old.worker.system().Leading() || old.worker.office.lessor.Stats().Expired != 1 {
+		t.Fatal("the deposed leader has nothing expire while it believes that it leads")
+	}
+	all.wait(200 * time.Millisecond)
+	if text := all.do(3, get("n")); !strings.Contains(text, "n=v") {
+		t.Error(text)
+	}
+}
+
+// Who does not know that another leads does not say that a lease lives, or does
+// not.
+func TestALeaderWithoutALeaseIsSilent(t *testing.T) {
+	all := newTenants(t)
+	defer all.close()
+	all.grant(7, 60)
+	old := all.trio[0]
+	old.cut = true
+	all.wait(600 * time.Millisecond) // the lease of the leader is over
+	if !old.worker.system().Leading() {
+		t.Fatal("the leader has stepped down already: this tests nothing")
+	}
+	old.events = nil
+	for _, op := range []wire.LeaseOp{wire.LeaseKeepAlive, wire.LeaseTimeToLive, wire.LeaseList} {
+		old.submit(ofLease(wire.Lease{Op: op, ID: 7}))
+	}
+	old.submit(ofLease(wire.Lease{Op: wire.LeaseRevoke, ID: 8}))
+	old.submit(ofLease(wire.Lease{Op: wire.LeaseGrant, ID: 7, TTL: 9}))
+	all.settle()
+	if len(old.events) > 0 {
+		t.Errorf("%q", old.events)
+	}
+}
+
+// More keys than one transaction should delete go in several.
+func TestManyKeysGoInParts(t *testing.T) {
+	all := newTenants(t)
+	defer all.close()
+	all.grant(7, 60)
+	const count, size = 90, 50_000
+	for i := range count {
+		all.must(1, hang(7, fmt.Sprintf("%02d%s", i, strings.Repeat("k", size))))
+	}
+	text := all.must(3, ofLease(wire.Lease{Op: wire.LeaseRevoke, ID: 7}))
+	if !strings.Contains(text, "lease 7") {
+		t.Error(text)
+	}
+	deleted := map[kv.Revision]int{}
+	for e, err := range mvcc.History(all.trio[0].engine, 1, 0, 0) {
+		all.trio[0].must(err)
+		if e.Deleted {
+			deleted[e.Revision]++
+		}
+	}
+	sum := 0
+	for _, n := range deleted {
+		sum += n
+	}
+	if sum != count || len(deleted) != 2 {
+		t.Errorf("deleted by revision: %v", deleted)
+	}
+}
+
 func get(key string) Request {
 	return Request{Range: &kv.RangeRequest{Range: kv.PointRange([]byte(key))}}
 }

@@ -44,6 +44,8 @@ type link struct {
 	network   func(*replica.Send)
 	inbox     []letter
 	down, cut bool
+	// mute, if set, says which messages to others are lost.
+	mute func(*wire.Message) bool
 }
 
 type letter struct {

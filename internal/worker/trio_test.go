@@ -26,7 +26,8 @@ func newTrioOf(t *testing.T, shards int, splitAt [][]byte) trio {
 	for _, id := range layout.Nodes {
 		s := newScene(t, id, layout)
 		s.network = func(snd *replica.Send) {
-			if to := all[snd.To-1]; !to.down && !to.cut && !s.cut {
+			to, lost := all[snd.To-1], s.mute != nil && s.mute(&snd.Message)
+			if !to.down && !to.cut && !s.cut && !lost {
 				to.inbox = append(to.inbox, letter{s.node, snd.Message})
 			}
 		}
