@@ -19,8 +19,12 @@ type Place struct {
 // SweepPart is a part of a sweep: at most EntriesMax entries of the history
 // from From on, up to and including Floor.
 type SweepPart struct {
-	From       Place
-	Floor      kv.Revision
+	From  Place
+	Floor kv.Revision
+	// Since is the floor of the last sweep, if that was brought to its end, or
+	// else 0. It saves looking for more than the one version that a sweep leaves:
+	// behind that lie all that were deleted before, which engines may keep.
+	Since      kv.Revision
 	EntriesMax int
 }
 
@@ -179,6 +183,9 @@ func (s *sweeper) sweepBelow(entries []historyEntry, size int) error {
 			return err
 		}
 	}
+	if s.part.Since > 0 {
+		return s.sweepLeft(entries)
+	}
 	for s.versions.Next() {
 		at, same, err := s.here(last.key)
 		if err != nil || !same {
@@ -193,6 +200,20 @@ func (s *sweeper) sweepBelow(entries []historyEntry, size int) error {
 		}
 	}
 	return s.versions.Error()
+}
+
+// sweepLeft deletes the one version of a key that the last sweep has left.
+func (s *sweeper) sweepLeft(entries []historyEntry) error {
+	s.key = keyspace.VersionKey(s.key[:0], entries[0].key, min(s.part.Since, entries[0].rev))
+	if !s.versions.SeekGE(s.key) {
+		return s.versions.Error()
+	}
+	at, same, err := s.here(entries[0].key)
+	if err != nil || !same || hasEntry(entries, at) {
+		return err
+	}
+	s.key = append(s.key[:0], s.versions.Key()...)
+	return s.drop(len(s.key) + len(s.versions.Value()))
 }
 
 // hasEntry reports whether entries, which are ascending, have one at rev.

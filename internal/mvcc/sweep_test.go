@@ -56,6 +56,7 @@ type garden struct {
 	// begins.
 	floor kv.Revision
 	from  Place
+	since kv.Revision
 }
 
 func newGarden(t *testing.T, seed uint64, e engine.Engine) *garden {
@@ -109,7 +110,7 @@ func (g *garden) sweep() {
 	for {
 		b := g.engine.NewBatch()
 		done, err := Sweep(g.engine, b, testShard, SweepPart{
-			From: g.from, Floor: floor, EntriesMax: 1 + g.rng.IntN(60),
+			From: g.from, Floor: floor, Since: g.since, EntriesMax: 1 + g.rng.IntN(60),
 		})
 		g.must(err)
 		g.must(b.Commit())
@@ -118,15 +119,19 @@ func (g *garden) sweep() {
 		g.checkWhole()
 		if done.Done {
 			g.compare(floor)
+			g.since = floor
+			if g.rng.IntN(10) == 0 {
+				g.from, g.since = Place{}, 0 // a restart
+			}
 			return
 		}
 		switch g.rng.IntN(12) {
 		case 0:
-			g.from = Place{} // a restart
+			g.from, g.since = Place{}, 0 // a restart
 		case 1:
 			g.write()
 		case 2: // the floor is raised half way
-			g.from = Place{}
+			g.from, g.since = Place{}, 0
 			g.floor += kv.Revision(g.rng.Int64N(int64(g.last-g.floor) + 1))
 			floor = g.floor
 		}
@@ -241,7 +246,7 @@ func TestSweepCountsWhatGoes(t *testing.T) {
 	versions, entries := 0, 0
 	for from, parts := (Place{}), 0; ; parts++ {
 		b := g.engine.NewBatch()
-		done, err := Sweep(g.engine, b, testShard, SweepPart{from, 1001, 100})
+		done, err := Sweep(g.engine, b, testShard, SweepPart{From: from, Floor: 1001, EntriesMax: 100})
 		g.must(err)
 		g.must(b.Commit())
 		versions, entries = versions+done.Versions, entries+done.Entries

@@ -13,10 +13,11 @@ import (
 // Every replica sweeps on its own, nothing of it goes through the log.
 type sweep struct {
 	// floor is that of the sweep under way, or else of the last one; next is
-	// where the next part begins.
-	floor kv.Revision
-	next  mvcc.Place
-	busy  bool
+	// where the next part begins. since is that of the last one, 0 if the state
+	// was not swept by this replica.
+	floor, since kv.Revision
+	next         mvcc.Place
+	busy         bool
 	// versionBytes and historyBytes are what the sweep under way has deleted.
 	versionBytes, historyBytes int64
 	// versions and bytes are what was deleted since the replica was opened.
@@ -56,7 +57,7 @@ func (r *Replica) Sweep() bool {
 	}
 	b := r.cfg.Engine.NewBatch()
 	done, err := mvcc.Sweep(r.cfg.Engine, b, r.cfg.Shard, mvcc.SweepPart{
-		From: s.next, Floor: s.floor, EntriesMax: sweepEntriesMax,
+		From: s.next, Floor: s.floor, Since: s.since, EntriesMax: sweepEntriesMax,
 	})
 	if err == nil {
 		err = b.Commit()
@@ -70,6 +71,7 @@ func (r *Replica) Sweep() bool {
 	s.versionBytes += done.VersionBytes
 	s.historyBytes += done.HistoryBytes
 	if done.Done {
+		s.since = s.floor
 		r.reclaim()
 	}
 	return true
@@ -86,4 +88,6 @@ func (r *Replica) reclaim() {
 }
 
 // restart forgets how far the sweep has come: the shard's state was replaced.
-func (s *sweep) restart() { s.floor, s.next, s.busy = 0, mvcc.Place{}, false }
+func (s *sweep) restart() {
+	s.floor, s.since, s.next, s.busy = 0, 0, mvcc.Place{}, false
+}
