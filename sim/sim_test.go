@@ -16,6 +16,7 @@ var (
 	linesFlag  = flag.Int("lines", 400, "lines of the trace to print when a seed fails")
 	nodesFlag  = flag.Int("nodes", 0, "nodes of the cluster; 0 leaves it to the seed")
 	mutantFlag = flag.String("mutant", "", "hunt this mutant, in its own configuration")
+	soundFlag  = flag.Bool("sound", false, "take the mutant's configuration, but not the mutant")
 )
 
 // run simulates; raft draws its election timeouts from what is seeded here.
@@ -29,6 +30,9 @@ func configOf(t *testing.T, seed uint64) Config {
 	cfg := Random(seed)
 	if *mutantFlag != "" {
 		cfg = Hunt(mutantNamed(t, *mutantFlag), seed)
+		if *soundFlag {
+			cfg.Mutant = mutant.None
+		}
 	}
 	if *nodesFlag > 0 {
 		cfg.Shape.Nodes, cfg.Shape.Replicas = *nodesFlag, min(*nodesFlag, 3)
