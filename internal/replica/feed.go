@@ -188,15 +188,30 @@ func (r *Replica) readHistory(fd *feed, out *Output) bool {
 		r.fail(fd.origin, err, out)
 		return true
 	}
-	events := make([]wire.FedEvent, len(list))
+	events, upTo := r.fedEvents(fd, list, upTo)
+	return r.feedOn(fd, events, upTo, out)
+}
+
+// fedEvents makes an answer of what was read up to upTo. The versions before may
+// be much larger than the events: so the answer may end earlier, with a revision.
+func (r *Replica) fedEvents(
+	fd *feed, list []mvcc.Event, upTo kv.Revision,
+) ([]wire.FedEvent, kv.Revision) {
+	events := make([]wire.FedEvent, 0, len(list))
+	bytes := 0
 	for i := range list {
 		e := &list[i]
-		events[i] = wire.FedEvent{Event: kv.Event{KV: e.KV, Deleted: e.Deleted}, Sub: e.Sub}
-		if fd.req.PrevKV {
-			events[i].Prev = r.before(&events[i])
+		if i > 0 && e.Revision > list[i-1].Revision && bytes >= fd.bytesMax() {
+			return events, list[i-1].Revision
 		}
+		fed := wire.FedEvent{Event: kv.Event{KV: e.KV, Deleted: e.Deleted}, Sub: e.Sub}
+		if fd.req.PrevKV {
+			fed.Prev = r.before(&fed)
+		}
+		events = append(events, fed)
+		bytes += sizeOf(&fed)
 	}
-	return r.feedOn(fd, events, upTo, out)
+	return events, upTo
 }
 
 // withPrev is a change's events with the versions before them, as far as they
@@ -205,13 +220,18 @@ func (r *Replica) withPrev(c *ringChange) []wire.FedEvent {
 	if c.rev-1 < r.state.compacted {
 		return c.events
 	}
-	if c.withPrev == nil {
-		c.withPrev = slices.Clone(c.events)
-		for i := range c.withPrev {
-			c.withPrev[i].Prev = r.before(&c.withPrev[i])
-		}
+	if c.withPrev != nil {
+		return c.withPrev
 	}
-	return c.withPrev
+	events, bytes := slices.Clone(c.events), 0
+	for i := range events {
+		events[i].Prev = r.before(&events[i])
+		bytes += sizeOf(&events[i])
+	}
+	if bytes <= 2*c.bytes { // else it would not be bounded what the ring keeps
+		c.withPrev = events
+	}
+	return events
 }
 
 // before is the version that an event replaced, nil if there was none or it is
