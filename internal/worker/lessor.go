@@ -232,20 +232,21 @@ func (w *Worker) runLeaseErrand(now wire.Instant, sys *replica.Replica, e *lease
 	if e.batch > sys.LeaseBatch() {
 		return false
 	}
-	if e.req.Op == wire.LeaseGrant {
+	granted, state := e.req.Op == wire.LeaseGrant, l.State(now, id)
+	if !granted && w.awaitEnd(now, sys, state, *e) {
+		return true
+	}
+	if (granted || e.req.Op == wire.LeaseKeepAlive) && state == lease.Alive {
+		if e.batch = l.Extend(now, id); e.batch > sys.LeaseBatch() {
+			return false
+		}
+	}
+	if granted { // and maybe revoked meanwhile
 		ttl := max(e.req.TTL, kv.LeaseTTLMin)
 		w.confirmLease(now, sys, *e, &wire.LeaseResponse{
 			Lease: kv.Lease{ID: id, TTL: ttl, Granted: ttl},
 		})
 		return true
-	}
-	if w.awaitEnd(now, sys, l.State(now, id), *e) {
-		return true
-	}
-	if e.req.Op == wire.LeaseKeepAlive {
-		if e.batch = l.Extend(now, id); e.batch > sys.LeaseBatch() {
-			return false
-		}
 	}
 	described, _ := l.Lease(now, id)
 	w.confirmLease(now, sys, *e, &wire.LeaseResponse{
