@@ -180,7 +180,11 @@ func TestWatchesThroughKills(t *testing.T) {
 			<-tick.C
 		}
 	}
-	for round := range 3 {
+	rounds := 3
+	if testing.Short() {
+		rounds = 1
+	}
+	for round := range rounds {
 		await(100)
 		l.nodes[round].Store(nil)
 		c.kill(round)
@@ -250,15 +254,19 @@ func TestAnIdleWatchAddsNoRaftEntry(t *testing.T) {
 	if got := c.next(s); got.Revision < rev || len(got.Events) != 1 {
 		t.Fatalf("%+v", got)
 	}
-	before := c.commits()
-	for range 20 { // each of which closes the current revision in every shard
-		s.Progress()
-		c.next(s)
+	var before, after []uint64
+	for range 5 { // a shard that moves to the node it belongs to adds an entry, once
+		before = c.commits()
+		for range 20 { // each of which closes the current revision in every shard
+			s.Progress()
+			c.next(s)
+		}
+		<-time.After(time.Second)
+		if after = c.commits(); slices.Equal(before, after) {
+			return
+		}
 	}
-	<-time.After(2 * time.Second)
-	if after := c.commits(); !slices.Equal(before, after) {
-		t.Errorf("commit indexes were %v and are %v", before, after)
-	}
+	t.Errorf("commit indexes were %v and are %v", before, after)
 }
 
 func (c *testCluster) next(s kv.WatchStream) kv.WatchResponse {
