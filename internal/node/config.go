@@ -92,6 +92,9 @@ type lab struct {
 	fs      vfs.FS
 	bounds  replica.Bounds
 	watches watch.Bounds
+	// electionTicks replaces that of replica.DefaultTiming: with many, a busy
+	// machine does not look like a dead leader.
+	electionTicks int
 	// memtableBytes and segmentBytes are the sizes of parts of the storage.
 	memtableBytes uint64
 	segmentBytes  int64

@@ -1,6 +1,7 @@
 package node
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -178,6 +179,7 @@ func (n *Node) waitingFor() string {
 func (n *Node) workerConfig(index, count int, id member.Identity) worker.Config {
 	timing := replica.DefaultTiming()
 	timing.RequestTimeout = n.cfg.RequestTimeout
+	timing.ElectionTicks = cmp.Or(n.cfg.lab.electionTicks, timing.ElectionTicks)
 	return worker.Config{
 		Place: worker.Place{Index: index, Count: count}, Node: n.membership.self.ID,
 		Incarnation: id.ReplicaIncarnation(), Engine: n.engine, Log: n.raftlog, Map: n.shards,
