@@ -246,7 +246,8 @@ func TestSweepCountsWhatGoes(t *testing.T) {
 	versions, entries := 0, 0
 	for from, parts := (Place{}), 0; ; parts++ {
 		b := g.engine.NewBatch()
-		done, err := Sweep(g.engine, b, testShard, SweepPart{From: from, Floor: 1001, EntriesMax: 100})
+		part := SweepPart{From: from, Floor: 1001, EntriesMax: 100}
+		done, err := Sweep(g.engine, b, testShard, part)
 		g.must(err)
 		g.must(b.Commit())
 		versions, entries = versions+done.Versions, entries+done.Entries

@@ -30,7 +30,10 @@
 //     after it, in the same step.
 //  4. The applied index, the descriptor and the data change in one batch.
 //  5. closed never decreases, and nothing commits at or below it.
-//  6. now is always a reading of the clock taken after the inputs of the step
+//  6. What is at or below the compaction floor is swept by each replica on its
+//     own, outside of the log, and never above closed: where a sweep was,
+//     nothing is ever written again.
+//  7. now is always a reading of the clock taken after the inputs of the step
 //     were received; a lease that holds at now held when T was taken.
 //
 // Sources: Ongaro's thesis (Raft, 2014) 3.10, 6.4 and 9.6; DESIGN decisions 2,

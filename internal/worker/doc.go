@@ -2,7 +2,8 @@
 // clients' requests that were handed to it, as a pure state machine.
 //
 // It owns the routing of requests to shard leaders (calls and their legs), the
-// demands on the oracle, and, where the system shard lives, the oracle itself.
+// demands on the oracle, and, where the system shard lives, the oracle itself
+// and the compactions of the cluster.
 // It has no goroutine, clock or socket: package node runs several workers on
 // goroutines, the simulator runs whole clusters of them in one. Inputs are
 // methods; Pass then settles everything and returns what is to be done.
