@@ -33,6 +33,7 @@ func (c *checker) checkLeases(s *checkedShard) error {
 			return nil // mvcc.Check has said what is wrong with the index itself
 		}
 		last = id
-		return c.report(s.where(), "%q hangs on lease %d, which the shard was not told of", user, id)
+		return c.report(s.where(), "%q hangs on lease %d, which the shard was not told of",
+			user, id)
 	})
 }

@@ -92,20 +92,22 @@ func (e *ending) waits(errand leaseErrand) {
 // runEnds goes on with what waits for the log.
 func (w *Worker) runEnds(now wire.Instant, sys *replica.Replica) {
 	l := &w.office.lessor
-	var left []*ending
-	for i, e := range l.ends {
+	over := false
+	for _, e := range l.ends[:min(len(l.ends), endsAtOnce)] {
 		switch applied := e.batch <= sys.LeaseBatch(); {
 		case applied && e.step == endRemove:
 			w.endAnswer(now, sys, e)
-			continue
-		case applied && e.step == endLogged && i < endsAtOnce:
+			over = true
+		case applied && e.step == endLogged:
 			// The record is final now, and so is the list of shards.
 			e.shards = l.Shards(e.id)
 			w.endStep(now, e, endClose)
 		}
-		left = append(left, e)
 	}
-	l.ends = left
+	if over {
+		l.ends = slices.DeleteFunc(l.ends, func(e *ending) bool { return l.ending[e.id] != e })
+		w.runEnds(now, sys) // it is the turn of others
+	}
 }
 
 // endStep begins a step, or begins it again.

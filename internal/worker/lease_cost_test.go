@@ -2,6 +2,7 @@ package worker
 
 import (
 	"fmt"
+	"strings"
 	"testing"
 	"time"
 
@@ -47,6 +48,26 @@ func TestLeasesShareEntries(t *testing.T) {
 	}
 	if n := entries(wire.LeaseTimeToLive) + entries(wire.LeaseList); n != 0 {
 		t.Errorf("looking takes %d entries", n)
+	}
+}
+
+// Leases that end at the same time do not wait for each other.
+func TestManyLeasesEnd(t *testing.T) {
+	s := newScene(t, 1, alone)
+	defer s.close()
+	s.wait(time.Second)
+	const leases = 400
+	for id := range kv.LeaseID(leases) {
+		s.submit(ofLease(wire.Lease{Op: wire.LeaseGrant, ID: id + 1, TTL: 2}))
+		s.submit(hang(id+1, fmt.Sprintf("a%d", id), fmt.Sprintf("z%d", id)))
+	}
+	s.wait(2 * time.Second)
+	s.events = nil
+	s.submit(ofLease(wire.Lease{Op: wire.LeaseList}))
+	s.submit(Request{Range: &kv.RangeRequest{}})
+	if len(s.events) != 2 || !strings.HasSuffix(s.events[0], fmt.Sprintf(": r%d", 1+2*leases)) ||
+		!strings.HasSuffix(s.events[1], fmt.Sprintf(": r%d", 1+2*leases)) {
+		t.Errorf("%q", s.events)
 	}
 }
 
