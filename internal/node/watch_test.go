@@ -173,27 +173,20 @@ func TestWatchesThroughKills(t *testing.T) {
 			}
 		})
 	}
-	await := func(more int64) {
-		tick := time.NewTicker(10 * time.Millisecond)
-		defer tick.Stop()
-		for upTo := written.Load() + more; written.Load() < upTo && ctx.Err() == nil; {
-			<-tick.C
-		}
-	}
 	rounds := 3
 	if testing.Short() {
 		rounds = 1
 	}
 	for round := range rounds {
-		await(100)
+		awaitMore(ctx, &written, 100)
 		l.nodes[round].Store(nil)
 		c.kill(round)
-		await(50)
+		awaitMore(ctx, &written, 50)
 		c.start(round)
 		c.awaitReady(round)
 		l.nodes[round].Store(c.nodes[round])
 	}
-	await(100)
+	awaitMore(ctx, &written, 100)
 	stop()
 	writers.Wait()
 	resp, err := c.nodes[0].Range(ctx, kv.RangeRequest{CountOnly: true})
@@ -209,6 +202,15 @@ func TestWatchesThroughKills(t *testing.T) {
 		if d := difference(list, want); d != "" {
 			t.Errorf("watcher %d: %s", i, d)
 		}
+	}
+}
+
+// awaitMore waits until a count has grown.
+func awaitMore(ctx context.Context, count *atomic.Int64, more int64) {
+	tick := time.NewTicker(10 * time.Millisecond)
+	defer tick.Stop()
+	for upTo := count.Load() + more; count.Load() < upTo && ctx.Err() == nil; {
+		<-tick.C
 	}
 }
 
