@@ -13,8 +13,9 @@ type Span struct {
 }
 
 // Spans is everything in the engine that belongs to a shard that holds the
-// keys of r: its metadata, and the versions, history and leases of its keys. The spans are sorted and do not overlap. The system shard holds no user
-// keys, whatever r is.
+// keys of r: its metadata, and the versions, history and leases of its keys.
+// The spans are sorted and do not overlap. The system shard holds no user keys,
+// whatever r is.
 func Spans(shard kv.ShardID, r kv.Range) []Span {
 	spans := []Span{MetaSpan(shard)}
 	if shard != kv.SystemShard && !r.Empty() {

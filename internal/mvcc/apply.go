@@ -9,8 +9,9 @@ import (
 )
 
 // Apply adds a transaction's writes to a batch: the version of each key, its
-// entry in the shard's history, and the change of what hangs on leases. Writes with impossible revisions are
-// refused with kv.ErrCorrupt, and the batch must then not be committed.
+// entry in the shard's history, and the change of what hangs on leases. Writes
+// with impossible revisions are refused with kv.ErrCorrupt, and the batch must
+// then not be committed.
 func Apply(b engine.Batch, shard kv.ShardID, rev kv.Revision, writes []Write) error {
 	return ApplyPart(b, shard, rev, Part{Writes: writes})
 }

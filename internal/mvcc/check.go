@@ -29,7 +29,8 @@ func (p Problem) String() string {
 // to compacted, and yields what is wrong with it: what cannot be decoded,
 // versions that do not follow from one another, and differences between the
 // versions on one side, the history and the lease index on the other. An error
-// means that reading failed, and ends it. At and below compacted, versions and history may have holes.
+// means that reading failed, and ends it. At and below compacted, versions and
+// history may have holes.
 func Check(
 	r engine.Reader, shard kv.ShardID, keys kv.Range, compacted kv.Revision,
 ) iter.Seq2[Problem, error] {

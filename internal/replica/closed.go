@@ -11,9 +11,10 @@ import (
 //
 // What a replica applied of its own transactions closes itself, because their
 // revisions in the log only grow; but never past what a transaction over
-// several shards may still take that holds locks here. Beyond that the leader promises: it takes a T that the oracle told,
-// checks its lease, then looks at what is in flight, in this order; a leader
-// that was cut off would else close over its successor's writes.
+// several shards may still take that holds locks here. Beyond that the leader
+// promises: it takes a T that the oracle told, checks its lease, then looks at
+// what is in flight, in this order; a leader that was cut off would else close
+// over its successor's writes.
 type closing struct {
 	upTo kv.Revision
 	// promise holds once promiseIndex is applied.

@@ -56,7 +56,8 @@ func TestSplitsChangeNothing(t *testing.T) {
 		}
 	}
 	if crossed < int(seeds/3) || wrote < int(seeds/5) || failed == 0 {
-		t.Errorf("of %d, only %d crossed shards, %d wrote, %d failed", seeds, crossed, wrote, failed)
+		t.Errorf("of %d, only %d crossed shards, %d wrote, %d failed", seeds, crossed, wrote,
+			failed)
 	}
 }
 

@@ -32,7 +32,7 @@ const (
 
 // errand sends a replica's request to the leader of a shard.
 func (w *Worker) errand(now wire.Instant, ask *replica.Ask) {
-	if len(w.asks.list) >= asksMax {
+	if len(w.calls.asks.list) >= asksMax {
 		return
 	}
 	w.askOn(&asking{ask: ask, since: now}, now, 0)
@@ -45,8 +45,8 @@ func (w *Worker) askOn(a *asking, now wire.Instant, to kv.NodeID) {
 	}
 	a.tries++
 	a.id = w.nextID()
-	w.asks.open[a.id] = a
-	w.asks.list = append(w.asks.list, a)
+	w.calls.asks.open[a.id] = a
+	w.calls.asks.list = append(w.calls.asks.list, a)
 	req := a.ask.Request
 	req.ID, req.Shard = a.id, a.ask.Shard
 	if _, here := w.replicas[req.Shard]; here && to == w.cfg.Node {
@@ -70,11 +70,11 @@ func (w *Worker) runAsks(now wire.Instant) bool {
 // askAnswered takes the answer to a replica's request, and reports whether it
 // was one.
 func (w *Worker) askAnswered(now wire.Instant, from kv.NodeID, resp *wire.Response) bool {
-	a, ok := w.asks.open[resp.ID]
+	a, ok := w.calls.asks.open[resp.ID]
 	if !ok {
 		return false
 	}
-	delete(w.asks.open, resp.ID)
+	delete(w.calls.asks.open, resp.ID)
 	if resp.Code == wire.CodeNotLeader {
 		w.routes.learn(a.ask.Shard, resp.Leader)
 		if resp.Leader != 0 && resp.Leader != from && a.tries < askTriesMax {
@@ -91,9 +91,9 @@ func (w *Worker) askAnswered(now wire.Instant, from kv.NodeID, resp *wire.Respon
 // tickAsks forgets the requests that nobody answered.
 func (w *Worker) tickAsks(now wire.Instant) {
 	n := 0
-	for n < len(w.asks.list) && w.asks.list[n].since < now-askTimeout {
-		delete(w.asks.open, w.asks.list[n].id)
+	for n < len(w.calls.asks.list) && w.calls.asks.list[n].since < now-askTimeout {
+		delete(w.calls.asks.open, w.calls.asks.list[n].id)
 		n++
 	}
-	w.asks.list = w.asks.list[n:]
+	w.calls.asks.list = w.calls.asks.list[n:]
 }

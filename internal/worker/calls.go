@@ -44,6 +44,8 @@ type calls struct {
 	// bytes are those of the live transactions.
 	bytes int
 	seq   uint64
+	// asks are the requests of replicas under way.
+	asks asks
 	// own are the replies to the worker itself.
 	own []ownReply
 }
@@ -115,7 +117,9 @@ func (w *Worker) routeTxn(now wire.Instant, c *call) {
 	if shard == nil {
 		shard = &w.shards.Shards[0]
 	}
-	w.start(now, c, &leg{shard: shard.ID, key: shard.Range.Start, req: wire.Request{Txn: c.req.Txn}})
+	w.start(now, c, &leg{
+		shard: shard.ID, key: shard.Range.Start, req: wire.Request{Txn: c.req.Txn},
+	})
 }
 
 // routeRange sends a range to its shards. Over several shards all read at one

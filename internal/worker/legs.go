@@ -33,7 +33,8 @@ type leg struct {
 
 // writes reports whether asking twice could do something twice.
 func (l *leg) writes() bool {
-	return l.req.Compact != nil || l.req.Lease.Once() || l.req.Txn != nil && !mvcc.ReadOnly(l.req.Txn)
+	return l.req.Compact != nil || l.req.Lease.Once() ||
+		l.req.Txn != nil && !mvcc.ReadOnly(l.req.Txn)
 }
 
 func (l *leg) serializable() bool { return l.req.Range != nil && l.req.Range.Serializable }

@@ -26,7 +26,6 @@ type Worker struct {
 	routes   routes
 	calls    calls
 	demands  demands
-	asks     asks
 	office   office
 	out      replica.Output
 	effects  Effects
@@ -46,7 +45,7 @@ func Open(cfg Config, now wire.Instant) (*Worker, error) {
 		shards:   cfg.Map, peers: map[kv.NodeID]kv.Incarnation{},
 		told: map[kv.ShardID]wire.Instant{},
 	}
-	w.asks.open = map[uint64]*asking{}
+	w.calls.asks.open = map[uint64]*asking{}
 	w.routes.leaders = map[kv.ShardID]kv.NodeID{}
 	w.calls.open, w.calls.seq = map[uint64]*leg{}, firstID(now)
 	shards, err := storedShards(cfg)
