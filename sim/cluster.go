@@ -63,6 +63,14 @@ func (c *cluster) failf(format string, args ...any) {
 // Run simulates one cluster, from its first start to its last check. Raft
 // draws its election timeouts from crypto/rand, which the caller seeds.
 func Run(cfg Config) *Report {
+	c := newCluster(cfg)
+	r := &Report{Config: cfg, Trace: c.trace}
+	r.Err = c.guard(c.run)
+	r.History = c.history
+	return r
+}
+
+func newCluster(cfg Config) *cluster {
 	trace := newTrace(cfg.Trace)
 	c := &cluster{
 		world: newWorld(cfg.Seed, trace), cfg: cfg, nodes: map[kv.NodeID]*node{},
@@ -74,10 +82,7 @@ func Run(cfg Config) *Report {
 	c.history.Gentle = cfg.Faults == Faults{Handover: cfg.Faults.Handover}
 	trace.now = func() Time { return c.now }
 	c.network = network{c: c, cut: map[link]bool{}, last: map[link]Time{}}
-	r := &Report{Config: cfg, Trace: trace}
-	r.Err = c.guard(c.run)
-	r.History = c.history
-	return r
+	return c
 }
 
 // guard turns a panic into an error.
@@ -96,6 +101,19 @@ func (c *cluster) guard(run func() error) (err error) {
 }
 
 func (c *cluster) run() error {
+	c.begin()
+	c.plague()
+	c.runFor(c.cfg.Load.Length)
+	c.heal()
+	c.checkLocks()
+	c.runUntil("the last answers", 20*time.Second, c.idle)
+	c.runUntil("a healthy cluster", 60*time.Second, c.settled)
+	c.runUntil("the end of all leases", time.Minute, c.leaseless)
+	return c.check()
+}
+
+// begin builds the cluster, and has clients work once it has leaders.
+func (c *cluster) begin() {
 	c.build()
 	for _, id := range c.order {
 		n := c.nodes[id]
@@ -111,14 +129,6 @@ func (c *cluster) run() error {
 		w.begin()
 	}
 	c.leaders = len(c.terms)
-	c.plague()
-	c.runFor(c.cfg.Load.Length)
-	c.heal()
-	c.checkLocks()
-	c.runUntil("the last answers", 20*time.Second, c.idle)
-	c.runUntil("a healthy cluster", 60*time.Second, c.settled)
-	c.runUntil("the end of all leases", time.Minute, c.leaseless)
-	return c.check()
 }
 
 func (c *cluster) build() {
