@@ -57,3 +57,30 @@ func BenchmarkPutsWatched(b *testing.B) {
 		})
 	}
 }
+
+// BenchmarkWatchLatency is the time from the begin of a put until a watch over one
+// shard, or all eight, is told of it.
+func BenchmarkWatchLatency(b *testing.B) {
+	for name, keys := range map[string]kv.Range{
+		"one_shard": {Start: []byte("c"), End: []byte("d")}, "all_shards": {},
+	} {
+		b.Run(name, func(b *testing.B) {
+			c := newClusterOf(b, 3, eightShards(), Config{Durability: DurabilityMemory})
+			for i := range c.nodes {
+				c.awaitReady(i)
+			}
+			s, err := c.nodes[0].Watch(b.Context())
+			if err != nil {
+				b.Fatal(err)
+			}
+			if _, err := s.Add(kv.WatchRequest{Range: keys}); err != nil {
+				b.Fatal(err)
+			}
+			b.ReportAllocs()
+			for b.Loop() {
+				c.put(1, "c", "1")
+				c.next(s)
+			}
+		})
+	}
+}
