@@ -70,6 +70,9 @@ const (
 	feedTimeout = wire.Instant(2500 * time.Millisecond)
 	// oracleTimeout is the same for the oracle, whom everybody waits for.
 	oracleTimeout = wire.Instant(300 * time.Millisecond)
+	// checkEvery is how often groups have to come to what is current, although
+	// nobody asks: a replica may be cut off, and not know that it lacks something.
+	checkEvery = wire.Instant(2 * time.Second)
 	// homeEvery is how often a shard's replica here is tried again after
 	// another was asked instead.
 	homeEvery = wire.Instant(10 * time.Second)

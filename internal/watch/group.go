@@ -49,6 +49,9 @@ func (h *Hub) join(w *watch, at kv.Revision) bool {
 	if g == nil {
 		g = &group{reader: h.newReader(w.shards, at, w.req.Range), name: name, floor: at}
 		g.prevKV = w.req.PrevKV
+		if len(h.groups.list) == 0 {
+			h.oracle.checked = h.now // they begin with what is current
+		}
 		h.groups.byShards[name] = g
 		h.groups.list = append(h.groups.list, g)
 		g.start(g)

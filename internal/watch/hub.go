@@ -260,6 +260,9 @@ func (h *Hub) Tick(now wire.Instant) {
 	if h.oracle.id != 0 && now-h.oracle.since > oracleTimeout {
 		h.oracle.failed(now)
 	}
+	if len(h.groups.list) > 0 && now-h.oracle.checked > checkEvery {
+		h.oracle.check = true
+	}
 	h.eachReader((*reader).tick)
 }
 

@@ -18,6 +18,10 @@ type oracle struct {
 	// nodes otherwise.
 	leader kv.NodeID
 	tries  int
+	// check says that groups are to be held against the answer; that was last
+	// done at checked.
+	check   bool
+	checked wire.Instant
 	// floor is the highest compaction floor that was told.
 	floor kv.Revision
 }
@@ -38,7 +42,7 @@ func (h *Hub) await(w *watch) {
 // askOracle sends a request, if there is something to ask.
 func (h *Hub) askOracle() {
 	o := &h.oracle
-	if o.id != 0 || o.waiting.empty() || h.now < o.pauseUntil {
+	if o.id != 0 || o.waiting.empty() && !o.check || h.now < o.pauseUntil {
 		return
 	}
 	o.asked, o.waiting = o.waiting, questions{}
@@ -76,6 +80,12 @@ func (h *Hub) receiveOracle(from kv.NodeID, resp *wire.Response) {
 	o.asked = questions{}
 	o.floor = max(o.floor, resp.Oracle.Compacted)
 	current := resp.Oracle.Base - 1
+	if o.check {
+		o.check, o.checked = false, h.now
+		for _, g := range h.groups.sorted() {
+			g.require(current)
+		}
+	}
 	for _, w := range asked.watches {
 		if w.state == asking {
 			h.told(w, current)
