@@ -14,16 +14,16 @@ type harvest struct {
 }
 
 // reap is called before a thread makes a pass, in which its replicas may sweep
-// what is compacted and closed: what of it is not known yet is kept before. What
+// what is compacted: what is closed and not known yet is kept before. What
 // one replica has closed all others have, or will have, just so; should that not
 // hold, an operation finds its commit missing.
 func (c *cluster) reap(t *thread) {
 	for _, s := range c.shards.Shards {
 		r := t.worker.Replica(s.ID)
-		if r == nil {
+		if r == nil || r.Compacted() == 0 {
 			continue
 		}
-		if limit := min(r.Compacted(), r.Closed()); limit > c.harvestOf(s.ID).upTo {
+		if limit := r.Closed(); limit > c.harvestOf(s.ID).upTo {
 			if err := c.harvestOf(s.ID).take(t.node.engine, s.ID, limit); err != nil {
 				c.failf("%v %v: history up to %v: %v", t.node.id, s.ID, limit, err)
 			}

@@ -29,6 +29,11 @@ func Hunt(m mutant.Mutant, seed uint64) Config {
 		mutant.ReadPastLock, mutant.ClosePastLock, mutant.NoTombstone:
 		cfg.Shape.Shards, cfg.Load.Think, cfg.Load.Keys = 3, 10*time.Millisecond, 6
 		cfg.Load.Bankers, cfg.Load.Listers, cfg.Load.Counters = 3, 2, 1
+	case mutant.ExpireEarly, mutant.RenewUnlogged:
+		cfg.Load.Clients, cfg.Load.Keepers, cfg.Load.Length = 1, 8, 12*time.Second
+		cfg.Load.Think = 150 * time.Millisecond
+	case mutant.SweepReadable, mutant.SweepUnclosed:
+		cfg.Load.Janitors, cfg.Load.Think = 2, 20*time.Millisecond
 	case mutant.ReadWithoutWait, mutant.ReadStaleLast, mutant.CacheRevisions,
 		mutant.CloseInFlight:
 		cfg.Load.Think = 10 * time.Millisecond
@@ -48,6 +53,10 @@ func huntFaults(m mutant.Mutant) Faults {
 		return Faults{Partition: often, Crash: seldom, Ambush: often / 2}
 	case mutant.NoTombstone:
 		return Faults{Ambush: often / 4, Lag: 0.1}
+	case mutant.ExpireEarly:
+		return Faults{Crash: seldom, Handover: seldom}
+	case mutant.RenewUnlogged:
+		return Faults{Crash: often, Stall: often / 2}
 	case mutant.AckBeforeSync:
 		return Faults{PowerLoss: often, Stall: often, Crash: often}
 	case mutant.SkipLeaseCheck:

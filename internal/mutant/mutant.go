@@ -62,22 +62,26 @@ const (
 	// NoTombstone has a primary say that what it does not know is aborted,
 	// without making sure that it stays so.
 	NoTombstone
-	// DeliverHalf delivers what one shard of a watch has of a revision before
-	// the others have closed it.
-	DeliverHalf
-	// ResumeLate catches a slow watch up from one revision too late.
-	ResumeLate
 	// ExpireEarly has a new leader begin without what its predecessor promised
 	// to those that kept their leases alive.
 	ExpireEarly
 	// SweepReadable sweeps what can still be read at the compaction floor.
 	SweepReadable
+	// RenewUnlogged answers a keep-alive before the log has the full time.
+	RenewUnlogged
+	// SweepUnclosed sweeps where a write may still come.
+	SweepUnclosed
+	// DeliverHalf delivers what one shard of a watch has of a revision before
+	// the others have closed it.
+	DeliverHalf
+	// ResumeLate catches a slow watch up from one revision too late.
+	ResumeLate
 )
 
 // All are the mutants that the simulator must catch.
 func All() []Mutant {
-	all := make([]Mutant, 0, NoTombstone)
-	for m := AnswerBeforeCommit; m <= NoTombstone; m++ {
+	all := make([]Mutant, 0, len(names))
+	for m := AnswerBeforeCommit; m <= SweepUnclosed; m++ {
 		all = append(all, m)
 	}
 	return all
@@ -90,8 +94,8 @@ var names = [...]string{
 	"serve-before-term", "keep-overlay", "close-in-flight", "retry-uncertain",
 	"rejoin-as-voter", "snapshot-late",
 	"answer-before-record", "number-before-prepare", "prepare-before-apply", "read-past-lock",
-	"close-past-lock", "no-tombstone", "deliver-half", "resume-late", "expire-early",
-	"sweep-readable",
+	"close-past-lock", "no-tombstone", "expire-early", "sweep-readable",
+	"renew-unlogged", "sweep-unclosed", "deliver-half", "resume-late",
 }
 
 func (m Mutant) String() string { return names[m] }

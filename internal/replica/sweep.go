@@ -35,8 +35,11 @@ func (r *Replica) sweepLimit() kv.Revision {
 	for _, rd := range r.reads.running {
 		limit = min(limit, rd.at)
 	}
-	if r.cfg.Mutant == mutant.SweepReadable && r.state.compacted > 0 {
+	switch {
+	case r.cfg.Mutant == mutant.SweepReadable && r.state.compacted > 0:
 		limit = r.closed.upTo
+	case r.cfg.Mutant == mutant.SweepUnclosed:
+		limit = r.state.compacted
 	}
 	return limit
 }

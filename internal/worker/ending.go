@@ -231,7 +231,7 @@ func deletedAny(resp *kv.TxnResponse) bool {
 func (w *Worker) endAnswer(now wire.Instant, sys *replica.Replica, e *ending) {
 	delete(w.office.lessor.ending, e.id)
 	if e.revoker.req != nil {
-		w.confirmLease(now, sys, e.revoker, &wire.LeaseResponse{
+		w.respondLease(e.revoker, &wire.LeaseResponse{
 			Lease: kv.Lease{ID: e.id, Revision: e.deletedAt},
 		})
 	}

@@ -229,7 +229,8 @@ func (w *Worker) runLeaseErrands(now wire.Instant, sys *replica.Replica) {
 // of the way.
 func (w *Worker) runLeaseErrand(now wire.Instant, sys *replica.Replica, e *leaseErrand) bool {
 	l, id := &w.office.lessor, e.req.ID
-	if e.batch > sys.LeaseBatch() {
+	unlogged := w.cfg.Mutant == mutant.RenewUnlogged && e.req.Op == wire.LeaseKeepAlive
+	if e.batch > sys.LeaseBatch() && !unlogged {
 		return false
 	}
 	granted, state := e.req.Op == wire.LeaseGrant, l.State(now, id)
@@ -237,13 +238,13 @@ func (w *Worker) runLeaseErrand(now wire.Instant, sys *replica.Replica, e *lease
 		return true
 	}
 	if (granted || e.req.Op == wire.LeaseKeepAlive) && state == lease.Alive {
-		if e.batch = l.Extend(now, id); e.batch > sys.LeaseBatch() {
+		if e.batch = l.Extend(now, id); e.batch > sys.LeaseBatch() && !unlogged {
 			return false
 		}
 	}
 	if granted { // and maybe revoked meanwhile
 		ttl := max(e.req.TTL, kv.LeaseTTLMin)
-		w.confirmLease(now, sys, *e, &wire.LeaseResponse{
+		w.respondLease(*e, &wire.LeaseResponse{
 			Lease: kv.Lease{ID: id, TTL: ttl, Granted: ttl},
 		})
 		return true
@@ -259,10 +260,22 @@ func (w *Worker) runLeaseErrand(now wire.Instant, sys *replica.Replica, e *lease
 func (w *Worker) confirmLease(
 	now wire.Instant, sys *replica.Replica, e leaseErrand, resp *wire.LeaseResponse,
 ) {
+	w.dateLease(resp)
+	sys.Confirm(now, e.from, &wire.Response{Lease: resp}, &w.out)
+}
+
+// respondLease answers what the log has done once and for all, whoever leads by now:
+// if it were asked again, it would find that it is done.
+func (w *Worker) respondLease(e leaseErrand, resp *wire.LeaseResponse) {
+	w.dateLease(resp)
+	w.respond(e.from, wire.Response{Lease: resp})
+}
+
+// dateLease sets the revision of an answer that has none of its own.
+func (w *Worker) dateLease(resp *wire.LeaseResponse) {
 	if resp.Lease.Revision == 0 {
 		resp.Lease.Revision = max(w.office.oracle.Last(), w.observed)
 	}
-	sys.Confirm(now, e.from, &wire.Response{Lease: resp}, &w.out)
 }
 
 func (w *Worker) leaseNotFound(now wire.Instant, sys *replica.Replica, e leaseErrand) {
