@@ -123,12 +123,14 @@ func Create(cfg Config, desc placement.Descriptor) (*Replica, error) {
 }
 
 func newReplica(cfg Config, id kv.ReplicaID, st state) *Replica {
-	return &Replica{
+	r := &Replica{
 		cfg: cfg, id: id, state: st,
 		log: cfg.Logger.With(
 			"shard", cfg.Shard, "replica", uint64(id)),
 		queue: queue{overlay: mvcc.NewOverlay()}, duties: duties{locks: newLocks()},
 	}
+	r.floors.sweep.restart(st.compacted)
+	return r
 }
 
 func (r *Replica) start(hard *raftpb.HardState, applied uint64) error {

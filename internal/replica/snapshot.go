@@ -129,7 +129,7 @@ func (r *Replica) restored(out *Output) {
 		r.broken(st.applied.Index, "%v", err)
 	}
 	r.closed.applied(min(st.applied.Ordered, r.lowestLock()))
-	r.floors.sweep.restart()
+	r.floors.sweep.restart(st.compacted)
 	r.feeds.restored(st.applied.Revision)
 	for _, it := range r.queue.inflight {
 		r.fail(it.origin, kv.ErrUncertain, out)

@@ -13,11 +13,12 @@ import (
 // Every replica sweeps on its own, nothing of it goes through the log.
 type sweep struct {
 	// floor is that of the sweep under way, or else of the last one; next is
-	// where the next part begins. since is that of the last one, 0 if the state
-	// was not swept by this replica.
-	floor, since kv.Revision
-	next         mvcc.Place
-	busy         bool
+	// where the next part begins. since is that of the last one, 0 as long as
+	// an earlier life, or the sender of a snapshot, may have swept further:
+	// as far as found, the compaction floor that the state came with.
+	floor, since, found kv.Revision
+	next                mvcc.Place
+	busy                bool
 	// versionBytes and historyBytes are what the sweep under way has deleted.
 	versionBytes, historyBytes int64
 	// versions and bytes are what was deleted since the replica was opened.
@@ -74,7 +75,9 @@ func (r *Replica) Sweep() bool {
 	s.versionBytes += done.VersionBytes
 	s.historyBytes += done.HistoryBytes
 	if done.Done {
-		s.since = s.floor
+		if s.floor >= s.found {
+			s.since = s.floor
+		}
 		r.reclaim()
 	}
 	return true
@@ -90,7 +93,8 @@ func (r *Replica) reclaim() {
 	s.versionBytes, s.historyBytes = 0, 0
 }
 
-// restart forgets how far the sweep has come: the shard's state was replaced.
-func (s *sweep) restart() {
-	s.floor, s.since, s.next, s.busy = 0, 0, mvcc.Place{}, false
+// restart forgets how far the sweep has come: the shard's state was replaced by one
+// with a compaction floor of its own.
+func (s *sweep) restart(compacted kv.Revision) {
+	s.floor, s.since, s.found, s.next, s.busy = 0, 0, compacted, mvcc.Place{}, false
 }
