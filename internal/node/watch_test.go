@@ -382,3 +382,63 @@ func TestStreamsEnd(t *testing.T) {
 	}
 	byNode.Close()
 }
+
+// A node watches shards that it has no replica of.
+func TestWatchesFromElsewhere(t *testing.T) {
+	c := newClusterOf(t, 4, eightShards(), Config{Durability: DurabilityMemory})
+	for i := range c.nodes {
+		c.awaitReady(i)
+	}
+	held := map[kv.NodeID]int{}
+	for _, s := range c.nodes[0].shards.Shards {
+		for _, node := range s.Nodes {
+			held[node]++
+		}
+	}
+	if held[1] == 8 && held[2] == 8 && held[3] == 8 && held[4] == 8 {
+		t.Fatal("all nodes hold all shards")
+	}
+	var want []string
+	write := func(count int) (last kv.Revision) {
+		for i := range count {
+			key := fmt.Sprintf("%c%d", 'a'+i%8, i)
+			last = c.put(i%4, key, fmt.Sprint(i))
+			e := kv.Event{KV: kv.KeyValue{Key: []byte(key), Value: fmt.Append(nil, i), Version: 1}}
+			want = append(want, told(last, &e))
+		}
+		return last
+	}
+	write(100)
+	var streams []kv.WatchStream
+	for i := range c.nodes {
+		s, err := c.nodes[i].Watch(t.Context())
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := s.Add(kv.WatchRequest{From: 1, PrevKV: true}); err != nil {
+			t.Fatal(err)
+		}
+		streams = append(streams, s)
+	}
+	for i := range 100 { // those keys exist
+		key := fmt.Sprintf("%c%d", 'a'+i%8, i)
+		rev := c.put(i%4, key, "again")
+		want = append(want, told(rev, &kv.Event{
+			KV: kv.KeyValue{Key: []byte(key), Value: []byte("again"), Version: 2},
+		}))
+	}
+	for i, s := range streams {
+		var got []string
+		for len(got) < len(want) {
+			for _, e := range c.next(s).Events {
+				got = append(got, told(e.KV.ModRevision, &e))
+				if (e.Prev != nil) != (e.KV.Version == 2) {
+					t.Errorf("the version before %q v%d is %v", e.KV.Key, e.KV.Version, e.Prev)
+				}
+			}
+		}
+		if d := difference(got, want); d != "" {
+			t.Errorf("n%d, which holds %d shards: %s", i+1, held[kv.NodeID(i+1)], d)
+		}
+	}
+}
