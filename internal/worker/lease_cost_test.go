@@ -51,6 +51,26 @@ func TestLeasesShareEntries(t *testing.T) {
 	}
 }
 
+// The time of a lease begins when the grant is answered, however slow the disk is.
+func TestALeaseBeginsWithTheAnswer(t *testing.T) {
+	s := newScene(t, 1, alone)
+	defer s.close()
+	s.wait(time.Second)
+	for _, slow := range []time.Duration{900 * time.Millisecond, 4 * time.Second} {
+		id := kv.LeaseID(slow)
+		s.slow = true
+		s.submit(ofLease(wire.Lease{Op: wire.LeaseGrant, ID: id, TTL: 10}))
+		s.wait(slow)
+		s.slow = false
+		s.pass()
+		s.events = nil
+		s.submit(ofLease(wire.Lease{Op: wire.LeaseTimeToLive, ID: id}))
+		if !strings.Contains(s.events[0], "10 of 10 seconds") {
+			t.Errorf("after %v: %q", slow, s.events)
+		}
+	}
+}
+
 // Leases that end at the same time do not wait for each other.
 func TestManyLeasesEnd(t *testing.T) {
 	s := newScene(t, 1, alone)

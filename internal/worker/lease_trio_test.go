@@ -280,6 +280,104 @@ func TestALeaderWithoutALeaseIsSilent(t *testing.T) {
 	}
 }
 
+// The first key that a shard hangs on a lease is noted down by the system shard. If
+// its leader dies while that is done, the key is found all the same when the lease ends.
+func TestTheFirstKeyIsFoundWhoeverDies(t *testing.T) {
+	for after := 0; ; after += crashStride() {
+		all := newTenants(t)
+		all.grant(7, 60)
+		s := all.trio[2]
+		s.events = nil
+		s.submit(hang(7, "z"))
+		crashed := all.crashAfter(1, after)
+		all.wait(7 * time.Second)
+		all.must(3, ofLease(wire.Lease{Op: wire.LeaseRevoke, ID: 7}))
+		all.wait(time.Second)
+		all.nothingLeft()
+		all.close()
+		if t.Failed() {
+			t.Fatalf("dies after message %d", after)
+		}
+		if !crashed {
+			return
+		}
+	}
+}
+
+// No key comes onto a lease before the log says where to look for it.
+func TestAKeyWaitsForItsShardToBeNotedDown(t *testing.T) {
+	all := newTenants(t)
+	defer all.close()
+	all.grant(7, 60)
+	all.trio[0].mute = func(m *wire.Message) bool {
+		return m.Raft != nil && m.Raft.Shard == kv.SystemShard
+	}
+	s := all.trio[2]
+	s.events = nil
+	s.submit(hang(7, "z"))
+	all.settle()
+	if len(s.events) > 0 {
+		t.Errorf("%q", s.events)
+	}
+	all.kill(1)
+	all.wait(7 * time.Second)
+	all.must(3, ofLease(wire.Lease{Op: wire.LeaseRevoke, ID: 7}))
+	all.wait(time.Second)
+	all.nothingLeft()
+}
+
+// The deletion of a lease's keys may be under way for so long that the id is
+// granted again, and the key put on that lease. It stays then.
+func TestALateDeletionHitsNothing(t *testing.T) {
+	all := newTenants(t)
+	defer all.close()
+	all.grant(7, 60)
+	all.must(1, hang(7, "n")) // shard 2 is led by node 2
+	var late *wire.Message
+	all.trio[0].mute = func(m *wire.Message) bool {
+		lost := late == nil && m.Request != nil && m.Request.Txn != nil &&
+			m.Request.Txn.Success[0].Txn != nil
+		if lost {
+			late = m
+		}
+		return lost
+	}
+	all.trio[2].submit(ofLease(wire.Lease{Op: wire.LeaseRevoke, ID: 7}))
+	all.wait(8 * time.Second)
+	all.nothingLeft()
+	if late == nil {
+		t.Fatal("the deletion was not seen")
+	}
+	all.grant(7, 60)
+	all.must(1, hang(7, "n"))
+	all.trio[1].inbox = append(all.trio[1].inbox, letter{1, *late})
+	all.wait(time.Second)
+	if text := all.do(3, get("n")); !strings.Contains(text, "n=v") {
+		t.Errorf("it is deleted: %s", text)
+	}
+}
+
+// A shard that can't be reached for long keeps a lease from its end only until it
+// can be.
+func TestTheEndOfALeaseIsTriedAgain(t *testing.T) {
+	all := newTenants(t)
+	defer all.close()
+	all.grant(7, 2)
+	all.must(3, hang(7, "a", "z"))
+	for _, s := range all.trio {
+		s.mute = func(m *wire.Message) bool { return m.Raft != nil && m.Raft.Shard == 2 }
+	}
+	all.wait(9 * time.Second)
+	if text := all.do(3, get("a")); !strings.Contains(text, "a=v") {
+		t.Errorf("half of the lease is gone: %s", text)
+	}
+	for _, s := range all.trio {
+		s.mute = nil
+	}
+	all.wait(6 * time.Second)
+	all.nothingLeft()
+}
+
 // More keys than one transaction should delete go in several.
 func TestManyKeysGoInParts(t *testing.T) {
 	all := newTenants(t)
@@ -327,7 +425,7 @@ func TestALeaseEndsWhoeverDies(t *testing.T) {
 			s.submit(ofLease(wire.Lease{Op: wire.LeaseRevoke, ID: 7}))
 			crashed := all.crashAfter(victim, after)
 			all.wait(12 * time.Second)
-			if crashed && all.left2(7) {
+			if crashed && all.unheard(7) {
 				all.must(3, ofLease(wire.Lease{Op: wire.LeaseRevoke, ID: 7}))
 			}
 			all.nothingLeft()
@@ -345,10 +443,14 @@ func TestALeaseEndsWhoeverDies(t *testing.T) {
 	}
 }
 
-// left2 reports whether a lease is still there, asked of node 3.
-func (all *tenants) left2(id kv.LeaseID) bool {
-	text := all.do(3, ofLease(wire.Lease{Op: wire.LeaseTimeToLive, ID: id}))
-	return !strings.Contains(text, kv.ErrLeaseNotFound.Error())
+// unheard reports whether nobody has heard that a lease is to be revoked, as node 3
+// has it. Once the log says so, it comes to its end without being asked for again.
+func (all *tenants) unheard(id kv.LeaseID) (unheard bool) {
+	s := all.trio[2]
+	s.must(s.worker.system().LoadLeases(func(found kv.LeaseID, r *keyspace.LeaseRecord) {
+		unheard = unheard || found == id && !r.Revoking
+	}))
+	return unheard
 }
 
 func crashStride() int {
