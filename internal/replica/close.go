@@ -13,8 +13,8 @@ type closes struct {
 	waiting []closeRequest
 	// want is the highest revision that is waited for.
 	want kv.Revision
-	// confirm, with ReadQuorum, asks whether this replica led after confirms
-	// was known to be handed out.
+	// confirm, without a lease, asks a quorum whether this replica led after its
+	// revision was known to be handed out.
 	confirm *read
 }
 
@@ -41,15 +41,15 @@ func (r *Replica) closeWanted(now wire.Instant) {
 	if want == 0 || !r.role.serving {
 		return
 	}
-	if r.cfg.ReadMode == ReadLease {
+	if r.HoldsLease(now) {
 		r.Observe(now, want)
 		return
 	}
 	r.confirmClose(now, want)
 }
 
-// confirmClose has a quorum confirm the leadership, since no clock is trusted;
-// closeConfirmed follows.
+// confirmClose has a quorum confirm the leadership, since the lease is not held or
+// no clock is trusted; closeConfirmed follows.
 func (r *Replica) confirmClose(now wire.Instant, want kv.Revision) {
 	c := &r.feeds.closes
 	if c.confirm != nil && now-c.confirm.since < feedHold {

@@ -185,6 +185,9 @@ func (r *Replica) carryOut(now wire.Instant, rd *read, out *Output) {
 func (r *Replica) reassure(out *Output) {
 	for _, list := range [][]*read{r.reads.asked, r.reads.unsure} {
 		for _, rd := range list {
+			if rd.closes {
+				r.closeConfirmed(rd)
+			}
 			r.answer(rd.origin, rd.result, out)
 			rd.origin = Origin{}
 		}
