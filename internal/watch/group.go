@@ -92,7 +92,8 @@ func (g *group) include(w *watch) {
 	g.rewind()
 }
 
-// replay tells a watch the recent events. It reports false if there is no room.
+// replay tells a watch the recent events, a copy: the group forgets its own,
+// maybe before they are read. It reports false if there is no room.
 func (g *group) replay(w *watch) bool {
 	var b batch
 	for i := range g.recent {
@@ -100,8 +101,11 @@ func (g *group) replay(w *watch) bool {
 			b.add(g.recent, i)
 		}
 	}
-	if !w.req.PrevKV && havePrev(b.events) {
-		b.events, b.first = withoutPrev(b.events), -1
+	b.events, b.first = slices.Clone(b.events), -1
+	if !w.req.PrevKV {
+		for i := range b.events {
+			b.events[i].Prev = nil
+		}
 	}
 	return g.hub.tell(w, b, g.pos)
 }
