@@ -12,7 +12,7 @@ type Stretch struct {
 	Keys        kv.Range
 	// EntriesMax is after how many entries of the history, BytesMax after how
 	// many bytes of keys and values reading ends. Both are exceeded to the end
-	// of a revision.
+	// of a revision, the first in any case.
 	EntriesMax, BytesMax int
 }
 
@@ -29,7 +29,8 @@ func ReadStretch(
 		if err != nil {
 			return nil, 0, err
 		}
-		if entry.rev > last && (entries >= s.EntriesMax || bytes >= s.BytesMax) {
+		full := entries >= s.EntriesMax || bytes >= s.BytesMax
+		if entry.rev > last && entries > 0 && full {
 			return events, last, nil
 		}
 		last = entry.rev
