@@ -3,7 +3,7 @@
 //
 // It owns the routing of requests to shard leaders (calls and their legs), the
 // demands on the oracle, and, where the system shard lives, the oracle itself
-// and the compactions of the cluster.
+// and the compactions and the leases of the cluster.
 // It has no goroutine, clock or socket: package node runs several workers on
 // goroutines, the simulator runs whole clusters of them in one. Inputs are
 // methods; Pass then settles everything and returns what is to be done.
