@@ -55,7 +55,9 @@ type site struct {
 	tickets []Ticket
 	// attaches are those that the replica has sent to the system shard.
 	attaches []Attach
-	shown    string
+	// asks are those that the replica has sent to other shards.
+	asks  []Ask
+	shown string
 }
 
 type parcel struct {
@@ -195,6 +197,10 @@ func (s *site) take(out *Output) {
 	for _, at := range out.Attaches {
 		s.c.sayf("%v asks to attach lease %d", s.id, at.ID)
 		s.attaches = append(s.attaches, at)
+	}
+	for _, ask := range out.Asks {
+		s.c.sayf("%v %s", s.id, showAsk(&ask))
+		s.asks = append(s.asks, ask)
 	}
 	s.saves = append(s.saves, out.Saves...)
 	*out = Output{}

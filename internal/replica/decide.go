@@ -14,8 +14,9 @@ import (
 )
 
 // submitDecide commits a transaction whose primary shard this is, if it is still
-// prepared.
-func (r *Replica) submitDecide(from Origin, d *wire.Decide, out *Output) {
+// prepared. That it is not must be certain: a leader that others have deposed
+// may lack the prepare, and the record too.
+func (r *Replica) submitDecide(now wire.Instant, from Origin, d *wire.Decide, out *Output) {
 	h, o := r.locks.held[d.Txn], r.locks.outcomes[d.Txn]
 	switch {
 	case !r.canServe():
@@ -23,7 +24,7 @@ func (r *Replica) submitDecide(from Origin, d *wire.Decide, out *Output) {
 	case o != nil:
 		r.answer(from, outcomeResponse(o), out)
 	case h == nil || h.token != d.Token || h.primary != r.cfg.Shard:
-		r.answer(from, outcomeResponse(&outcome{state: wire.OutcomeAborted}), out)
+		r.Confirm(now, from, outcomeResponse(&outcome{state: wire.OutcomeAborted}), out)
 	case h.deciding:
 		h.askers = append(h.askers, from)
 	default:
@@ -50,15 +51,18 @@ func (r *Replica) proposeEnd(h *held, data []byte) bool {
 }
 
 // submitResolve ends a hold as somebody says who knows: the primary shard after
-// its record, or the coordinator of a transaction that it gave up itself.
-func (r *Replica) submitResolve(from Origin, s *wire.Resolve, out *Output) {
+// its record, or the coordinator of a transaction that it gave up itself. The
+// primary shard forgets what is confirmed here, so that has to be certain.
+func (r *Replica) submitResolve(now wire.Instant, from Origin, s *wire.Resolve, out *Output) {
 	h := r.locks.held[s.Txn]
-	r.dropWaiter(s.Txn)
+	if r.dropWaiter(s.Txn) {
+		r.unblock(now, out)
+	}
 	switch {
 	case !r.canServe():
 		r.answer(from, &wire.Response{Code: wire.CodeRetry}, out)
 	case h == nil || s.Token != 0 && h.token != 0 && h.token != s.Token:
-		r.answer(from, &wire.Response{Outcome: &wire.Outcome{}}, out)
+		r.Confirm(now, from, &wire.Response{Outcome: &wire.Outcome{}}, out)
 	case s.Token != 0 && h.token == 0:
 		r.answer(from, &wire.Response{Code: wire.CodeRetry}, out)
 	case h.deciding:

@@ -37,12 +37,15 @@ func (r *Replica) submitPrepare(now wire.Instant, from Origin, p *wire.Prepare, 
 	case r.locks.outcomes[p.Txn] != nil || r.locks.burying[p.Txn]:
 		r.answer(from, &wire.Response{Code: wire.CodeAborted}, out)
 	case h != nil:
-		r.prepareAgain(from, h, p, out)
+		r.prepareAgain(now, from, h, p, out)
+	case p.Empty():
+		r.answer(from, &wire.Response{Code: wire.CodeAborted}, out)
 	case len(r.locks.order) >= heldMax:
 		r.fail(from, kv.ErrTooManyRequests, out)
 	case r.locks.conflict(p.Locks) != nil || r.awaited(p) || r.pastBlocked(&p.Gather):
 		r.contend(now, from, p, out)
 	default:
+		r.dropWaiter(p.Txn) // it asks again, and is let in before those behind it
 		r.prepare(now, from, p, out)
 	}
 }
@@ -85,10 +88,17 @@ func (r *Replica) newPreparing(from Origin, p *wire.Prepare) *preparing {
 	return w
 }
 
-// prepareAgain answers somebody who asks a second time.
-func (r *Replica) prepareAgain(from Origin, h *held, p *wire.Prepare, out *Output) {
+// prepareAgain answers somebody who asks a second time: the coordinator is alive.
+func (r *Replica) prepareAgain(
+	now wire.Instant, from Origin, h *held, p *wire.Prepare, out *Output,
+) {
 	if h.deciding {
 		r.answer(from, &wire.Response{Code: wire.CodeAborted}, out)
+		return
+	}
+	h.since = now
+	if p.Empty() {
+		r.answer(from, outcomeResponse(&outcome{}), out)
 		return
 	}
 	h.preparing = r.newPreparing(from, p)
@@ -114,7 +124,7 @@ func (r *Replica) answerPrepared(h *held, out *Output) {
 	h.preparing = nil
 	r.answer(w.origin, &wire.Response{Prepared: &wire.Prepared{
 		Token:    h.token,
-		Gathered: r.gather(&w.req.Gather, 0, max(w.req.Gather.At, h.lower)),
+		Gathered: r.gather(&w.req.Gather, 0, w.req.Gather.At),
 		Missing:  r.leases.missing(w.req.Leases),
 	}}, out)
 }

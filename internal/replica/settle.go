@@ -39,6 +39,7 @@ func (r *Replica) tendLocks(now wire.Instant, out *Output) {
 		return
 	}
 	r.unblock(now, out)
+	r.answerPrepares(out) // what they waited for may have been given up
 	for _, h := range r.locks.order {
 		if h.since == 0 {
 			h.since = now
@@ -94,6 +95,9 @@ func (r *Replica) tellNew(now wire.Instant, out *Output) {
 	}
 	for i := len(r.locks.decided) - 1; i >= 0 && r.locks.decided[i].since == 0; i-- {
 		o := r.locks.decided[i]
+		if o.untold && o.parts == nil {
+			return // of an earlier term: tendOutcomes tells them, in turn
+		}
 		o.since = now
 		if o.untold {
 			r.tell(now, o, out)

@@ -27,7 +27,7 @@ func (s *story) submit() {
 		case words[1] == "get":
 			req.Range = s.get(words[2:])
 		case s.watching(req, words[1:]), s.compacting(req, words[1:]),
-			s.leasing(req, words[1:]):
+			s.leasing(req, words[1:]), s.crossing(req, words[1:]):
 		default:
 			req.Txn = s.txn(words[1], words[2:])
 		}
@@ -103,6 +103,8 @@ func showAnswer(r *wire.Response) string {
 		return fmt.Sprintf("%d: ask somebody else", r.ID)
 	case r.Code == wire.CodeRetry:
 		return fmt.Sprintf("%d: try again", r.ID)
+	case r.Code == wire.CodeAborted:
+		return fmt.Sprintf("%d: aborted", r.ID)
 	case r.Code == wire.CodeWrongShard:
 		return fmt.Sprintf("%d: wrong shard", r.ID)
 	case r.Code == wire.CodeLeaseInactive:
@@ -116,9 +118,12 @@ func showAnswer(r *wire.Response) string {
 	case r.Closed != nil:
 		return fmt.Sprintf("%d: %v is closed at index %d", r.ID, r.Closed.Revision, r.Closed.Index)
 	case r.Prepared != nil:
-		return fmt.Sprintf("%d: prepared, told of all leases but %v", r.ID, r.Prepared.Missing)
+		return fmt.Sprintf("%d: prepared with token %d,%s", r.ID, r.Prepared.Token,
+			showGathered(&r.Prepared.Gathered))
+	case r.Gathered != nil:
+		return fmt.Sprintf("%d: gathered%s", r.ID, showGathered(r.Gathered))
 	case r.Outcome != nil:
-		return fmt.Sprintf("%d: outcome %d at %v", r.ID, r.Outcome.State, r.Outcome.Revision)
+		return fmt.Sprintf("%d: %s", r.ID, showOutcome(r.Outcome))
 	case r.Lease != nil:
 		return fmt.Sprintf("%d: %s", r.ID, showLeaseResponse(r.Lease))
 	case r.Range != nil:

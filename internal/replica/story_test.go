@@ -119,6 +119,8 @@ var commands = map[string]func(*story){
 	"install":  func(s *story) { s.node().install() },
 	"truncate": (*story).truncate,
 	"attached": (*story).attached,
+	"heard":    (*story).heard,
+	"locks":    (*story).locks,
 	"marks":    (*story).marks,
 	"show":     (*story).show,
 	"log":      (*story).log,

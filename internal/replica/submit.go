@@ -21,9 +21,9 @@ func (r *Replica) Submit(now wire.Instant, from Origin, req *wire.Request, out *
 	case !r.role.leader:
 		r.refuse(from, out)
 	case req.Decide != nil:
-		r.submitDecide(from, req.Decide, out)
+		r.submitDecide(now, from, req.Decide, out)
 	case req.Resolve != nil:
-		r.submitResolve(from, req.Resolve, out)
+		r.submitResolve(now, from, req.Resolve, out)
 	case req.Settle != nil:
 		r.submitSettle(now, from, req.Settle, out)
 	case r.queue.len()+r.reads.len() >= r.cfg.Bounds.QueueMax:

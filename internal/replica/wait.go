@@ -48,13 +48,18 @@ func (r *Replica) contend(now wire.Instant, from Origin, p *wire.Prepare, out *O
 	r.locks.waiting = append(r.locks.waiting, &waiter{from, now, p})
 }
 
-// dropWaiter forgets a Prepare that waits.
-func (r *Replica) dropWaiter(id wire.TxnID) {
+// dropWaiter forgets a Prepare that waits, and reports whether there was one.
+func (r *Replica) dropWaiter(id wire.TxnID) bool {
+	return r.dropWaiters(func(w *waiter) bool { return w.req.Txn == id })
+}
+
+// dropWaiters forgets those that wait and match: others may go on now.
+func (r *Replica) dropWaiters(match func(*waiter) bool) bool {
 	n := len(r.locks.waiting)
-	r.locks.waiting = slices.DeleteFunc(r.locks.waiting, func(w *waiter) bool {
-		return w.req.Txn == id
-	})
-	r.locks.released = r.locks.released || len(r.locks.waiting) < n
+	r.locks.waiting = slices.DeleteFunc(r.locks.waiting, match)
+	dropped := len(r.locks.waiting) < n
+	r.locks.released = r.locks.released || dropped
+	return dropped
 }
 
 // prepareWaiters lets those try again who wait, in their order.
@@ -75,7 +80,7 @@ const waiterAlive = wire.Instant(1500 * time.Millisecond)
 
 // expireWaiters gives up those that nobody asks for any more.
 func (r *Replica) expireWaiters(now wire.Instant, out *Output) {
-	r.locks.waiting = slices.DeleteFunc(r.locks.waiting, func(w *waiter) bool {
+	r.dropWaiters(func(w *waiter) bool {
 		if now < w.since+waiterAlive {
 			return false
 		}

@@ -37,7 +37,9 @@ type GatheredPart struct {
 }
 
 // Prepare locks a transaction's keys in one shard and reads what it is
-// evaluated over. Preparing twice under one id is preparing once.
+// evaluated over. Preparing twice under one id is preparing once. An empty one
+// takes nothing: it shows that the transaction still wants what it holds, and is
+// answered with Outcome.
 type Prepare struct {
 	Txn TxnID
 	// Primary is the shard whose record decides the transaction.
@@ -51,6 +53,9 @@ type Prepare struct {
 	// nobody waits in a circle.
 	Wait bool
 }
+
+// Empty reports whether there is nothing to lock and nothing to read.
+func (p *Prepare) Empty() bool { return len(p.Locks) == 0 && len(p.Gather.Reads) == 0 }
 
 // Prepared answers a Prepare.
 type Prepared struct {

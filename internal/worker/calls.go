@@ -243,6 +243,7 @@ func (w *Worker) tickCalls(now wire.Instant) {
 		for _, l := range c.legs {
 			w.retryIfDue(now, l)
 		}
+		w.showAlive(now, c)
 		left = append(left, c)
 	}
 	w.calls.list = append(left, w.calls.list...)

@@ -3,6 +3,7 @@ package worker
 import (
 	"errors"
 	"fmt"
+	"time"
 
 	"github.com/miruvor/miruvor/internal/kv"
 	"github.com/miruvor/miruvor/internal/mutant"
@@ -21,6 +22,8 @@ type crossing struct {
 	next int
 	// inLine says that a try met the locks of others: from then on it waits.
 	inLine bool
+	// shown is when shards were shown last that their locks are still wanted.
+	shown wire.Instant
 	// rev is the revision of the try that is being committed, 0 before that.
 	rev kv.Revision
 }
@@ -85,9 +88,31 @@ func (w *Worker) prepare(now wire.Instant, c *call, at kv.Revision) {
 	for x.next < len(shards) {
 		s := shards[x.next]
 		x.next++
+		x.shown = now
 		w.start(now, c, &leg{shard: s.ID, key: s.Range.Start, req: requests[s.ID]})
 		if x.inLine && !x.try.ReadOnly() {
 			return
+		}
+	}
+}
+
+// showEvery is the pause between two signs of life.
+const showEvery = wire.Instant(400 * time.Millisecond)
+
+// showAlive tells the shards that a try has locks in that it is still wanted,
+// while it waits in line elsewhere: they settle what is silent for a second,
+// and in a long line nobody would ever be served.
+func (w *Worker) showAlive(now wire.Instant, c *call) {
+	x := c.cross
+	if x == nil || x.try == nil || !x.inLine || x.rev != 0 || now < x.shown+showEvery {
+		return
+	}
+	x.shown = now
+	for _, l := range c.legs {
+		if p := l.req.Prepare; p != nil && l.done {
+			w.errand(now, &replica.Ask{Shard: l.shard, Request: wire.Request{
+				Prepare: &wire.Prepare{Txn: p.Txn, Primary: p.Primary},
+			}})
 		}
 	}
 }
