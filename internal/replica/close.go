@@ -45,7 +45,9 @@ func (r *Replica) closeWanted(now wire.Instant) {
 		r.Observe(now, want)
 		return
 	}
-	r.confirmClose(now, want)
+	if r.closable(want) > r.closed.upTo {
+		r.confirmClose(now, want)
+	}
 }
 
 // confirmClose has a quorum confirm the leadership, since the lease is not held or

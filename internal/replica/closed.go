@@ -50,7 +50,10 @@ func (r *Replica) Observe(now wire.Instant, last kv.Revision) {
 
 // close closes last, which was handed out before this replica was certain to
 // lead, as far as nothing in flight can still take it.
-func (r *Replica) close(last kv.Revision) {
+func (r *Replica) close(last kv.Revision) { r.closed.applied(r.closable(last)) }
+
+// closable is how far up to last nothing in flight can still take a revision.
+func (r *Replica) closable(last kv.Revision) kv.Revision {
 	last = min(last, r.lowestLock())
 	if len(r.queue.inflight) > 0 && r.cfg.Mutant != mutant.CloseInFlight {
 		last = min(last, r.queue.inflight[0].rev-1)
@@ -63,7 +66,7 @@ func (r *Replica) close(last kv.Revision) {
 			}
 		}
 	}
-	r.closed.applied(last)
+	return last
 }
 
 // Closed is the closed revision: this replica holds every write at or below it.
