@@ -1,6 +1,7 @@
 package httpapi
 
 import (
+	"bytes"
 	"encoding/json"
 	"errors"
 	"net/http"
@@ -49,11 +50,19 @@ func (a *api) fail(rec *recorder, r *http.Request, err error) {
 	if retryAfterSeconds > 0 {
 		header.Set("Retry-After", strconv.Itoa(retryAfterSeconds))
 	}
-	body, err := json.MarshalIndent(p, "", "  ")
-	if err != nil {
+	answer(rec, r, p.Status, kvjson.ProblemType, indented(p))
+}
+
+// indented is the JSON of p, for people: < and > are themselves.
+func indented(p kvjson.Problem) []byte {
+	var body bytes.Buffer
+	encoder := json.NewEncoder(&body)
+	encoder.SetEscapeHTML(false)
+	encoder.SetIndent("", "  ")
+	if err := encoder.Encode(p); err != nil {
 		panic(err) // a struct of strings always has a JSON form
 	}
-	answer(rec, r, p.Status, kvjson.ProblemType, append(body, '\n'))
+	return body.Bytes()
 }
 
 // recovered answers after a panic. The server itself goes on: the store is

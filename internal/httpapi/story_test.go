@@ -247,6 +247,9 @@ func condensed(t *testing.T, resp *http.Response, body []byte) []byte {
 	if err := kvjson.Decode(body, &p); err != nil {
 		t.Fatalf("%s: %v", body, err)
 	}
+	if bytes.Contains(body, []byte(`\u003`)) {
+		t.Fatalf("%s is for people, who know < and >", body)
+	}
 	if p.Status != resp.StatusCode || !strings.HasSuffix(p.Type, "#"+p.Code) || p.Title == "" {
 		t.Fatalf("%s with the problem %+v", resp.Status, p)
 	}

@@ -13,6 +13,9 @@ const txnBytesPerByte = 4
 
 // txn is POST /v1/txn.
 func (a *api) txn(w http.ResponseWriter, r *http.Request) error {
+	if q := parseQuery(r); q.err != nil {
+		return q.err
+	}
 	body, err := readBody(w, r, txnBytesPerByte*a.limits.RequestBytesMax)
 	if err != nil {
 		return err
