@@ -51,7 +51,7 @@ const rootText = `Miruvor is a distributed, sharded, strictly serializable key-v
 
 To look around:     miruvor demo        three nodes in this process
 For real use:       miruvor start       one node, alone or of a larger cluster
-From a terminal:    miruvor put, get, del, scan, watch, status, bench`
+From a terminal:    miruvor put, get, del, scan, txn, watch, lease, status`
 
 const exitText = `Exit codes: 0 done, 1 an error, 2 wrong usage, 3 no such key or lease, or a
 condition that does not hold, 130 interrupted.`

@@ -8,6 +8,7 @@ import (
 
 	"github.com/miruvor/miruvor/internal/httpclient"
 	"github.com/miruvor/miruvor/internal/kv"
+	"github.com/miruvor/miruvor/internal/kvjson"
 )
 
 type compactCommand struct {
@@ -42,6 +43,10 @@ func (c *compactCommand) run(cmd *cobra.Command, args []string) error {
 		current, err := client.Compact(ctx, kv.Revision(oldest))
 		if err != nil {
 			return err
+		}
+		if c.output.value == outputJSON {
+			return printJSON(cmd.OutOrStdout(),
+				kvjson.Compacted{Revision: current, Compacted: kv.Revision(oldest)})
 		}
 		return printRevision(cmd, c.output, current)
 	})

@@ -35,7 +35,7 @@ above it if that is taken by another node of the demo.`,
 		Example: `  miruvor demo
   miruvor demo --nodes 5 --ephemeral
   miruvor demo --nodes 4 --client-ports 4001,4002,4003,4004`,
-		Args:              cobra.NoArgs,
+		Args:              cobra.ExactArgs(0),
 		ValidArgsFunction: cobra.NoFileCompletions,
 		RunE:              d.run,
 	}

@@ -101,8 +101,8 @@ func parseTTL(text string) (int64, error) {
 	}
 	d, err := time.ParseDuration(text)
 	if err != nil || d <= 0 {
-		return 0, usagef("TTL is %q, it must be a positive number of seconds, "+
-			"or a duration like 5m", text)
+		return 0, usagef("TTL is %q, it must be a number of seconds from 1 to %d, "+
+			"or a duration like 5m", text, kv.LeaseTTLMax)
 	}
 	return int64((d + time.Second - 1) / time.Second), nil
 }
@@ -159,7 +159,7 @@ func newLeaseList() *cobra.Command {
 	return c.addTo(&cobra.Command{
 		Use:   "list",
 		Short: "Print the ids of all leases",
-		Args:  cobra.NoArgs,
+		Args:  cobra.ExactArgs(0),
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			return c.do(cmd, func(ctx context.Context, client *httpclient.Client) error {
 				list, err := client.Leases(ctx)

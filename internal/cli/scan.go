@@ -41,7 +41,7 @@ line a key, has every byte.`,
 		Example: `  miruvor scan --prefix user/
   miruvor scan --start a --end m --keys-only
   miruvor scan -o json --file backup.ndjson`,
-		Args:              cobra.NoArgs,
+		Args:              cobra.ExactArgs(0),
 		ValidArgsFunction: cobra.NoFileCompletions,
 		RunE:              s.run,
 	}

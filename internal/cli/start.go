@@ -41,7 +41,7 @@ func newStart() *cobra.Command {
 		Example: `  miruvor start
   miruvor start --name n1 --data /var/lib/miruvor --client 10.0.0.1:2379 --peer 10.0.0.1:2380 \
     --initial-cluster n1=10.0.0.1:2380,n2=10.0.0.2:2380,n3=10.0.0.3:2380`,
-		Args:              cobra.NoArgs,
+		Args:              cobra.ExactArgs(0),
 		ValidArgsFunction: cobra.NoFileCompletions,
 		RunE:              s.run,
 	}

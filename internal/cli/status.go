@@ -26,7 +26,7 @@ func newStatus() *cobra.Command {
 		Short: "Show nodes, shards, leaders, revisions and lag",
 		Long: `Show nodes, shards, leaders, revisions and lag, as all nodes together see them:
 the endpoints are asked, and the nodes that these know of.`,
-		Args:              cobra.NoArgs,
+		Args:              cobra.ExactArgs(0),
 		ValidArgsFunction: cobra.NoFileCompletions,
 		RunE:              s.run,
 	}
