@@ -91,9 +91,11 @@ func (f *feeds) restored(revision kv.Revision) {
 }
 
 // Wanted is a revision that somebody waits for to be closed here, and that
-// neither is nor was promised; 0 if there is none. It was handed out.
+// neither is nor was promised; 0 if there is none. It was handed out. Below the
+// compaction floor nobody can read: as long as that is not closed, nothing can be
+// read here that does not go through the leader.
 func (r *Replica) Wanted() kv.Revision {
-	want := r.feeds.closes.want
+	want := max(r.feeds.closes.want, r.state.compacted)
 	for _, fd := range r.feeds.held {
 		want = max(want, fd.req.Want)
 	}
@@ -106,10 +108,13 @@ func (r *Replica) Wanted() kv.Revision {
 // tendFeeds answers what can be answered.
 func (r *Replica) tendFeeds(now wire.Instant, out *Output) {
 	f := &r.feeds
-	if len(f.held) == 0 && len(f.closes.waiting) == 0 || r.role.restoring > 0 {
+	if r.role.restoring > 0 {
 		return
 	}
 	r.closeWanted(now)
+	if len(f.held) == 0 && len(f.closes.waiting) == 0 {
+		return
+	}
 	r.answerCloses(out)
 	if r.closed.upTo == f.seen && !f.fresh {
 		return
