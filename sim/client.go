@@ -84,7 +84,7 @@ func (c *cluster) ask(n *node, op *Op) {
 	t.post(input{call: func(now wire.Instant) {
 		t.worker.Submit(now, op.request(now+wire.Instant(patience)))
 	}})
-	c.after(patience+500*time.Millisecond, func() {
+	c.after(n.local(patience)+500*time.Millisecond, func() {
 		c.finish(op, worker.Reply{Err: errGaveUp})
 	})
 }
@@ -176,13 +176,13 @@ func (o *Op) take(r *worker.Reply) bool {
 	return r.Txn != nil || r.Range != nil
 }
 
-// mayRefuse reports whether an operation's error may be right though all is well: a
-// serializable read waits until its replica has closed what is compacted.
+// mayRefuse reports whether an operation's error may be right though all is well:
+// leaders still move to where they belong, and are asked only once about leases.
 func (c *cluster) mayRefuse(op *Op) bool {
-	behind := c.cfg.Load.Janitors > 0 && op.Range != nil && op.Range.Serializable
+	moved := op.Lease != nil && len(c.terms) > c.leaders
 	return errors.Is(op.Err, kv.ErrFutureRevision) || errors.Is(op.Err, kv.ErrCompacted) ||
 		errors.Is(op.Err, kv.ErrLeaseNotFound) || errors.Is(op.Err, kv.ErrKeyNotFound) ||
-		behind && errors.Is(op.Err, kv.ErrTimeout)
+		moved && errors.Is(op.Err, kv.ErrUncertain)
 }
 
 // learn remembers what an answer told.
