@@ -121,6 +121,7 @@ func Random(seed uint64) Config {
 		cfg.ReadMode = replica.ReadQuorum
 		cfg.Drift = 0.5 * rng.Float64()
 	}
+	cfg.Load.Watchers = max(0, rng.IntN(5)-1)
 	return cfg
 }
 

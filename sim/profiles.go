@@ -32,6 +32,8 @@ func Hunt(m mutant.Mutant, seed uint64) Config {
 	case mutant.ExpireEarly, mutant.RenewUnlogged:
 		cfg.Load.Clients, cfg.Load.Keepers, cfg.Load.Length = 1, 8, 12*time.Second
 		cfg.Load.Think = 150 * time.Millisecond
+	case mutant.DeliverHalf, mutant.ResumeLate:
+		cfg.Load.Watchers, cfg.Load.Think = 4, 10*time.Millisecond
 	case mutant.SweepReadable, mutant.SweepUnclosed:
 		cfg.Load.Janitors, cfg.Load.Think = 2, 20*time.Millisecond
 	case mutant.ReadWithoutWait, mutant.ReadStaleLast, mutant.CacheRevisions,

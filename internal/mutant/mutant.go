@@ -81,7 +81,7 @@ const (
 // All are the mutants that the simulator must catch.
 func All() []Mutant {
 	all := make([]Mutant, 0, len(names))
-	for m := AnswerBeforeCommit; m <= SweepUnclosed; m++ {
+	for m := AnswerBeforeCommit; m <= ResumeLate; m++ {
 		all = append(all, m)
 	}
 	return all
