@@ -220,6 +220,7 @@ func (w *Worker) crossFailed(now wire.Instant, l *leg, resp *wire.Response) bool
 		w.pauseLeg(now, l) // whatever it is, the answer will come
 	case resp.Code == wire.CodeConflict && !c.cross.inLine:
 		c.cross.inLine = true
+		w.routes.learn(l.shard, l.to)
 		w.drop(now, c)
 		w.cross(now, c)
 	case resp.Code == wire.CodeConflict || resp.Code == wire.CodeAborted:

@@ -37,6 +37,9 @@ func (l *leg) writes() bool {
 		l.req.Txn != nil && !mvcc.ReadOnly(l.req.Txn)
 }
 
+// inLine reports whether silence may mean that others are served first.
+func (l *leg) inLine() bool { return l.req.Prepare != nil && l.req.Prepare.Wait }
+
 func (l *leg) serializable() bool { return l.req.Range != nil && l.req.Range.Serializable }
 
 // start adds a leg to its call and asks.
@@ -151,7 +154,7 @@ func (w *Worker) retryIfDue(now wire.Instant, l *leg) {
 	if l.done || l.retryAt == 0 || now < l.retryAt {
 		return
 	}
-	if l.sent {
+	if l.sent && !(l.inLine() && l.tries%2 != 0) {
 		w.routes.forget(l.shard)
 	}
 	if s := w.shards.Locate(l.key); s != nil && l.shard != kv.SystemShard {

@@ -187,6 +187,9 @@ func showRequest(req *wire.Request) string {
 	case req.Lease != nil:
 		return showLeaseRequest(req.Shard, req.Lease)
 	}
+	if text, ok := showCross(req); ok {
+		return fmt.Sprintf("%v: %s", req.Shard, text)
+	}
 	return fmt.Sprintf("%v: transaction", req.Shard)
 }
 
@@ -259,5 +262,5 @@ func showReply(r *Reply) string {
 	case r.Lease != nil:
 		return fmt.Sprintf("reply %d: %s", r.ID, showLease(r.Lease))
 	}
-	return fmt.Sprintf("reply %d: %v", r.ID, r.Txn.Revision)
+	return fmt.Sprintf("reply %d: %s", r.ID, showTxn(r.Txn))
 }

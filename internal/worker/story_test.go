@@ -121,6 +121,9 @@ func (s *story) request(words []string) Request {
 	if req, ok := s.leaseRequest(words); ok {
 		return req
 	}
+	if req, ok := s.crossRequest(words); ok {
+		return req
+	}
 	s.d.Fatalf(s.t, "unknown request %s", words[0])
 	return Request{}
 }
@@ -170,6 +173,9 @@ func (s *story) answer(words []string) {
 		resp.Code = wire.CodeWrongShard
 	default:
 		var ok bool
+		if resp, ok = s.crossAnswer(words); ok {
+			break
+		}
 		if resp, ok = s.leaseAnswer(words[1:]); !ok {
 			resp = wire.Response{Range: s.rangeResponse(words[1:])}
 		}
