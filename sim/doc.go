@@ -11,10 +11,12 @@
 //	cluster  a run: build, wait for leaders, plague, heal, check
 //	node     a process: its disk outlives it, its memory does not
 //	thread   a worker: takes all inputs, reads the clock, makes a pass
+//	hub      a node's end of watches, run as a thread runs a worker
 //	disk     appends and syncs as raftlog.Writer does, each step an event
 //	network  delays, drops, repeats, reorders; stream is its part for snapshots
 //	faults   crashes, power losses, wipes, pauses, partitions, stalls, betrayals
 //	client   random operations, one after the other, never repeated
+//	watcher  watches any keys from any revision, reads slowly, goes on elsewhere
 //	History  what clients were told, and what the replicas hold in the end
 //	checker  holds a History against a reference (model), revision by revision
 //
