@@ -159,12 +159,13 @@ func (d *demoCommand) banner(configs []instanceConfig) string {
 	if first != endpointDefault {
 		endpoints = " --endpoints " + first
 	}
-	fmt.Fprintf(&b, "\nFour things to try in another terminal:\n\n"+
+	fmt.Fprintf(&b, "\nFive things to try in another terminal:\n\n"+
 		"  curl -X PUT -d world http://%s/v1/kv/hello; curl http://%s/v1/kv/hello\n"+
 		"  curl 'http://%s/v1/kv?prefix=h'\n"+
+		"  %s watch%s\n"+
 		"  %s status%s\n"+
 		"  %s bench%s\n\nCtrl-C stops it.\n\n",
-		first, last, first, command, endpoints, command, endpoints)
+		first, last, first, command, endpoints, command, endpoints, command, endpoints)
 	return b.String()
 }
 

@@ -34,8 +34,8 @@ func newWatch() *cobra.Command {
 		Short: "Print what changes, until Ctrl-C",
 		Long: `Print the changes of a key or a range as they happen, in order, each once, until
 Ctrl-C. Without KEY and flags it is every key. When a node is lost it goes on
-with another, behind what was printed last. The table cuts long values; json, a
-line a change, has every byte.`,
+with another, behind what was printed last, and waits while there is none. The
+table cuts long values; json, a line a change, has every byte.`,
 		Example: `  miruvor watch greeting
   miruvor watch --prefix user/ --prev
   miruvor watch --revision 7 --limit 10 -o json`,
