@@ -26,12 +26,8 @@ type cluster struct {
 	watchers []*watcher
 	history  History
 	waiting  map[uint64]*Op
-	// harvests are what is kept of the shards' commits.
-	harvests map[kv.ShardID]*harvest
-	// leases is the last id of a lease. What the system shard has applied up to
-	// regarded is known, and whoever led it up to the term reign.
-	leases          kv.LeaseID
-	regarded, reign uint64
+	// archive is what is kept of what replicas forget.
+	archive archive
 	// calm tells that nothing ever goes wrong in this run, healed that nothing
 	// does any more.
 	calm, healed bool
@@ -75,7 +71,7 @@ func newCluster(cfg Config) *cluster {
 	c := &cluster{
 		world: newWorld(cfg.Seed, trace), cfg: cfg, nodes: map[kv.NodeID]*node{},
 		waiting: map[uint64]*Op{}, terms: map[termOf]kv.NodeID{},
-		harvests: map[kv.ShardID]*harvest{},
+		archive: archive{harvests: map[kv.ShardID]*harvest{}},
 	}
 	c.calm = cfg.Calm()
 	c.history.Leases, c.history.Drift = map[kv.LeaseID]*Tenure{}, cfg.Drift

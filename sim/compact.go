@@ -43,6 +43,9 @@ func (c *cluster) beginJanitors() {
 // janitorThink is the mean pause between two operations of a janitor.
 const janitorThink = 60 * time.Millisecond
 
+// futureBy is how far from all others a revision is that has to be refused.
+const futureBy = 100_000_000
+
 // begin does the next operation after a while, as long as there is time.
 func (j *janitor) begin() {
 	c := j.c
@@ -71,7 +74,7 @@ func (j *janitor) draw() *Op {
 	c := j.c
 	if c.chance(0.15) || j.floor == 0 {
 		rev := j.target()
-		if c.chance(0.95) {
+		if rev < j.floor+futureBy {
 			j.floor = max(j.floor, rev)
 		}
 		return &Op{Compact: &CompactOp{Revision: rev}}
@@ -98,7 +101,7 @@ func (j *janitor) target() kv.Revision {
 	}
 	switch c.rng.IntN(12) {
 	case 0:
-		return known + 100_000_000
+		return known + futureBy
 	case 1:
 		return max(1, j.floor-kv.Revision(c.rng.IntN(2)))
 	case 2, 3:

@@ -6,6 +6,16 @@ import (
 	"github.com/miruvor/miruvor/internal/mvcc"
 )
 
+// archive keeps what replicas forget.
+type archive struct {
+	// harvests are the commits of the shards.
+	harvests map[kv.ShardID]*harvest
+	// leases is the last id of a lease. What the system shard has applied up to
+	// regarded is known, and whoever led it up to the term reign.
+	leases          kv.LeaseID
+	regarded, reign uint64
+}
+
 // harvest is what is kept of a shard's commits, up to and including a revision,
 // so that the history is whole although replicas sweep theirs.
 type harvest struct {
@@ -32,10 +42,10 @@ func (c *cluster) reap(t *thread) {
 }
 
 func (c *cluster) harvestOf(shard kv.ShardID) *harvest {
-	h := c.harvests[shard]
+	h := c.archive.harvests[shard]
 	if h == nil {
 		h = &harvest{}
-		c.harvests[shard] = h
+		c.archive.harvests[shard] = h
 	}
 	return h
 }

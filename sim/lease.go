@@ -107,8 +107,8 @@ func leaseOp(req wire.Lease) *Op { return &Op{Lease: &LeaseOp{Request: req}} }
 // grant takes a lease whose id nobody had before, for as long as the run allows.
 func (k *keeper) grant() *Op {
 	c := k.c
-	c.leases++
-	id, longest := c.leases, max(1, int(c.cfg.Load.Length/(2*time.Second)))
+	c.archive.leases++
+	id, longest := c.archive.leases, max(1, int(c.cfg.Load.Length/(2*time.Second)))
 	k.held = append(k.held, heldLease{id: id, doomed: c.chance(0.4)})
 	if len(k.held) > leasesHeldMax {
 		k.held = slices.Delete(k.held, 0, 1)

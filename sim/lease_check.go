@@ -189,7 +189,7 @@ func (l *leaseChecker) checkTimeLeft(id kv.LeaseID, op *Op) error {
 	switch {
 	case op.Lease.Response.Lease.Granted != int64(ttl/time.Second) || left > ttl:
 		return fmt.Errorf("it was granted for %v", ttl)
-	case surely >= 0 && left < (ttl-passed).Truncate(time.Second)-time.Second:
+	case surely >= 0 && left < (ttl - passed - leftSlack).Truncate(time.Second):
 		return fmt.Errorf("no more than %v of %v had passed", passed, ttl)
 	case !h.Gentle:
 		return nil
@@ -205,6 +205,9 @@ func (l *leaseChecker) checkTimeLeft(id kv.LeaseID, op *Op) error {
 	}
 	return nil
 }
+
+// leftSlack is what is lost because the log counts milliseconds.
+const leftSlack = 20 * time.Millisecond
 
 // gapOfReigns is how long there may be no leader if one hands over to another in order.
 const gapOfReigns = 500 * time.Millisecond

@@ -19,14 +19,14 @@ func (c *cluster) regard(t *thread) {
 	if c.cfg.Load.Keepers == 0 || r == nil {
 		return
 	}
-	if r.Leading() && r.Term() > c.reign {
-		c.reign = r.Term()
+	if r.Leading() && r.Term() > c.archive.reign {
+		c.archive.reign = r.Term()
 		c.history.Reigns = append(c.history.Reigns, c.now)
 	}
-	if r.Applied().Index <= c.regarded {
+	if r.Applied().Index <= c.archive.regarded {
 		return
 	}
-	c.regarded = r.Applied().Index
+	c.archive.regarded = r.Applied().Index
 	there := map[kv.LeaseID]bool{}
 	err := r.LoadLeases(func(id kv.LeaseID, rec *keyspace.LeaseRecord) {
 		there[id] = true
