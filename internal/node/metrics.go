@@ -76,6 +76,8 @@ func (s sink) worker(index int, l *worker.Load, inbox int) {
 	label := strconv.Itoa(index)
 	s.put(workerCalls, float64(l.Calls), label)
 	s.put(workerInbox, float64(inbox), label)
+	s.put(workerCrossed, float64(l.Crossed), label)
+	s.put(workerCrossedAgain, float64(l.CrossedAgain), label)
 	for i := range l.Shards {
 		s.shard(&l.Shards[i])
 		if l.Shards[i].ID == kv.SystemShard {
@@ -100,6 +102,9 @@ func (s sink) shard(l *worker.ShardLoad) {
 	s.put(shardSweeping, number(l.Sweeping), shard)
 	s.put(shardSweptVersions, float64(l.SweptVersions), shard)
 	s.put(shardSweptBytes, float64(l.SweptBytes), shard)
+	s.put(shardLocks, float64(l.Locks), shard)
+	s.put(shardLockWaiters, float64(l.LockWaiters), shard)
+	s.put(shardSettled, float64(l.Settled), shard)
 	for _, r := range l.Replicas {
 		s.put(shardLag, float64(r.Lag), shard, r.Node.String())
 	}

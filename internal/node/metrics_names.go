@@ -61,6 +61,13 @@ var (
 		"Versions deleted after compactions.", "shard")
 	shardSweptBytes = declare("shard_swept_bytes_total",
 		"Approximate bytes of keys and values deleted after compactions.", "shard")
+	shardLocks = declare("shard_txn_locks",
+		"Transactions over several shards that hold keys of the shard.", "shard")
+	shardLockWaiters = declare("shard_txn_lock_waiters",
+		"Transactions and reads that wait for such keys; told by the leader alone.", "shard")
+	shardSettled = declare("shard_txn_settled_total",
+		"Transactions over several shards that this node, as the leader of their primary "+
+			"shard, gave up because nobody decided them for a second.", "shard")
 )
 
 var (
@@ -68,6 +75,10 @@ var (
 		"Requests of this node's clients that are not answered yet.", "worker")
 	workerInbox = declare("worker_inbox_events",
 		"Events that wait for a worker.", "worker")
+	workerCrossed = declare("cross_shard_txns_total",
+		"Transactions over several shards that clients began on this node.", "worker")
+	workerCrossedAgain = declare("cross_shard_txn_restarts_total",
+		"Times that such a transaction began anew: it met others, or was given up.", "worker")
 )
 
 var (

@@ -6,6 +6,8 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus"
 	dto "github.com/prometheus/client_model/go"
+
+	"github.com/miruvor/miruvor/internal/kv"
 )
 
 // TestMetrics collects from a cluster at work, through a registry that refuses
@@ -32,6 +34,16 @@ func TestMetrics(t *testing.T) {
 		if got := sum(found["miruvor_oracle_last_revision"]); got != 0 && got != float64(rev) {
 			t.Errorf("the oracle's last revision is %v, want %v", got, rev)
 		}
+	}
+	both := &kv.TxnRequest{Success: []kv.Op{
+		{Put: &kv.PutRequest{Key: []byte("a")}}, {Put: &kv.PutRequest{Key: []byte{0xff}}},
+	}}
+	if _, err := c.nodes[0].Txn(t.Context(), *both); err != nil {
+		t.Fatal(err)
+	}
+	found := gather(t, c.nodes[0])
+	if got := sum(found["miruvor_cross_shard_txns_total"]); got != 1 {
+		t.Errorf("%v transactions over shards began, want 1", got)
 	}
 	if serving != 1 {
 		t.Errorf("%v nodes serve the oracle, want 1", serving)

@@ -91,7 +91,9 @@ func (r *Replica) abort(id wire.TxnID) {
 	data := appendDecide([]byte{kindDecide}, &decideRecord{txn: id})
 	switch {
 	case h != nil && !h.deciding:
-		r.proposeEnd(h, data)
+		if r.proposeEnd(h, data) {
+			r.locks.settled++
+		}
 	case h == nil && !r.locks.burying[id]:
 		r.locks.burying[id] = r.step([]*raftpb.Entry{{Data: data}})
 	}

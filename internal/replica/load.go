@@ -10,8 +10,11 @@ type Load struct {
 	TxnBytes int
 	// LogBytes are those of the shard's entries in the log.
 	LogBytes int64
-	// Locks counts the transactions over several shards that hold keys here.
-	Locks int
+	// Locks counts the transactions over several shards that hold keys here,
+	// LockWaiters what waits for them. Settled were given up here, as their
+	// primary, since the replica was opened: their coordinators were silent.
+	Locks, LockWaiters int
+	Settled            int64
 	// Leading reports whether this replica leads and serves.
 	Leading bool
 	// Compacted is the compaction floor, and Sweeping says that there is
@@ -27,7 +30,9 @@ func (r *Replica) Load() Load {
 	return Load{
 		Requests: r.queue.len() + r.reads.len(), TxnBytes: r.queue.bytes,
 		LogBytes: r.cfg.Log.Bytes(), Locks: len(r.locks.order), Leading: r.role.serving,
-		Compacted: r.state.compacted, Sweeping: r.floors.sweep.busy,
+		LockWaiters: len(r.locks.waiting) + len(r.queue.blocked) + len(r.reads.blocked),
+		Settled:     r.locks.settled,
+		Compacted:   r.state.compacted, Sweeping: r.floors.sweep.busy,
 		SweptVersions: r.floors.sweep.versions, SweptBytes: r.floors.sweep.bytes,
 	}
 }

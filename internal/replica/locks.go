@@ -35,6 +35,8 @@ type locks struct {
 	answers []Answer
 	// observed is the highest revision known to have been handed out.
 	observed kv.Revision
+	// settled counts the aborts proposed because nobody decided.
+	settled int64
 }
 
 // held is one transaction's hold on keys of the shard.
@@ -77,9 +79,9 @@ func newLocks() locks {
 
 // loadLocks reads what the engine holds.
 func (r *Replica) loadLocks() error {
-	observed := r.locks.observed
+	observed, settled := r.locks.observed, r.locks.settled
 	r.locks = newLocks()
-	r.locks.observed = observed
+	r.locks.observed, r.locks.settled = observed, settled
 	r.locks.released = true
 	err := r.eachRecord(keyspace.KindPrepare, func(value []byte) error {
 		in := recordReader{rest: value}

@@ -44,6 +44,9 @@ type calls struct {
 	// bytes are those of the live transactions.
 	bytes int
 	seq   uint64
+	// crossed counts the transactions over several shards, crossedAgain their
+	// tries but for the first.
+	crossed, crossedAgain int64
 	// asks are the requests of replicas under way.
 	asks asks
 	// own are the replies to the worker itself.

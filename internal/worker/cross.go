@@ -35,6 +35,9 @@ const crossTriesMax = 100
 func (w *Worker) cross(now wire.Instant, c *call) {
 	if c.cross == nil {
 		c.cross = &crossing{}
+		w.calls.crossed++
+	} else {
+		w.calls.crossedAgain++
 	}
 	x := c.cross
 	x.tries++

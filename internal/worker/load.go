@@ -9,9 +9,12 @@ import (
 // Load is how busy a worker is, and where its oracle stands.
 type Load struct {
 	// Calls counts the clients' requests that are not answered yet.
-	Calls  int
-	Oracle OracleLoad
-	Leases LeaseLoad
+	Calls int
+	// Crossed counts the transactions over several shards that began here,
+	// CrossedAgain how often one began anew, since the worker began.
+	Crossed, CrossedAgain int64
+	Oracle                OracleLoad
+	Leases                LeaseLoad
 	// Shards are the replicas here, in the order of their shards.
 	Shards []ShardLoad
 }
@@ -41,7 +44,9 @@ type LeaseLoad struct {
 
 // Load describes the worker by numbers. It is cheap.
 func (w *Worker) Load() Load {
-	l := Load{Calls: w.calls.live}
+	l := Load{
+		Calls: w.calls.live, Crossed: w.calls.crossed, CrossedAgain: w.calls.crossedAgain,
+	}
 	for _, shard := range w.order {
 		r := w.replicas[shard]
 		l.Shards = append(l.Shards, ShardLoad{ShardStatus: r.Status(), Load: r.Load()})
