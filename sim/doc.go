@@ -15,10 +15,13 @@
 //	disk     appends and syncs as raftlog.Writer does, each step an event
 //	network  delays, drops, repeats, reorders; stream is its part for snapshots
 //	faults   crashes, power losses, wipes, pauses, partitions, stalls, betrayals
+//	ambush   what strikes a transaction over several shards, at each of its steps
 //	client   random operations, one after the other, never repeated
+//	task     what a client does if it keeps an invariant of its own
 //	watcher  watches any keys from any revision, reads slowly, goes on elsewhere
 //	History  what clients were told, and what the replicas hold in the end
-//	checker  holds a History against a reference (model), revision by revision
+//	checker  holds a History against a reference (model), revision by revision;
+//	         promises and lists look at answers alone
 //
 // What a checker does not see is worth nothing, so TestMutants breaks one rule
 // of the core after the other (package mutant) and requires an objection.
