@@ -16,6 +16,15 @@ type planner struct {
 	parts  map[kv.ShardID]*part
 	// doomed are the ranges that some branch deletes.
 	doomed []kv.Range
+	// points are the keys that were looked at by themselves: the end of a lease
+	// looks at many, some times each.
+	points map[string]*point
+}
+
+// point is where a key stands in its part: its lock, and whether its value is read.
+type point struct {
+	lock  int
+	value bool
 }
 
 func (p *planner) plan(req *kv.TxnRequest) {
@@ -85,23 +94,47 @@ func (p *planner) narrow(req *kv.RangeRequest) kv.RangeRequest {
 // look adds a read of the latest state, and its lock, in every shard that it
 // reaches into.
 func (p *planner) look(req kv.RangeRequest, writes bool) {
+	if key := req.Start; bytes.Equal(req.End, kv.PointRange(key).End) {
+		p.lookAt(req, writes)
+		return
+	}
 	for _, s := range p.shards.Overlapping(req.Range) {
 		part, in := p.part(s), req
 		in.Range = req.Range.Intersect(s.Range)
 		part.writes = part.writes || writes
 		part.prepare.Locks = append(part.prepare.Locks,
 			wire.Lock{Range: in.Range, Write: writes})
-		if !covered(part.prepare.Gather.Reads, &in) {
+		if !covered(part.wide, &in) {
 			part.prepare.Gather.Reads = append(part.prepare.Gather.Reads, in)
+			part.wide = append(part.wide, in)
 		}
 	}
+}
+
+// lookAt is look for a single key.
+func (p *planner) lookAt(req kv.RangeRequest, writes bool) {
+	part := p.part(*p.shards.Locate(req.Start))
+	part.writes = part.writes || writes
+	prepare := &part.prepare
+	at := p.points[string(req.Start)]
+	fresh := at == nil
+	if fresh {
+		at = &point{lock: len(prepare.Locks)}
+		p.points[string(req.Start)] = at
+		prepare.Locks = append(prepare.Locks, wire.Lock{Range: req.Range})
+	}
+	lock := &prepare.Locks[at.lock]
+	lock.Write = lock.Write || writes
+	if (fresh || !at.value && !req.KeysOnly) && !covered(part.wide, &req) {
+		prepare.Gather.Reads = append(prepare.Gather.Reads, req)
+	}
+	at.value = at.value || !req.KeysOnly
 }
 
 // covered reports whether some read brings all that another would.
 func covered(reads []kv.RangeRequest, req *kv.RangeRequest) bool {
 	return slices.ContainsFunc(reads, func(r kv.RangeRequest) bool {
-		return r.Revision == 0 && r.Limit == 0 && (!r.KeysOnly || req.KeysOnly) &&
-			r.ContainsRange(req.Range)
+		return r.Limit == 0 && (!r.KeysOnly || req.KeysOnly) && r.ContainsRange(req.Range)
 	})
 }
 

@@ -31,6 +31,8 @@ type part struct {
 	prepare  wire.Prepare
 	writes   bool
 	prepared *wire.Prepared
+	// wide are those of its reads that are of more than a key.
+	wide []kv.RangeRequest
 }
 
 // pastRead is a read that names its revision, and its places in the parts.
@@ -51,7 +53,9 @@ func New(
 	id wire.TxnID, req *kv.TxnRequest, m *placement.Map, here func(kv.ShardID) bool,
 ) *Try {
 	t := &Try{ID: id, req: req}
-	p := planner{try: t, shards: m, parts: map[kv.ShardID]*part{}}
+	p := planner{
+		try: t, shards: m, parts: map[kv.ShardID]*part{}, points: map[string]*point{},
+	}
 	p.plan(req)
 	slices.SortFunc(t.parts, func(a, b *part) int { return int(a.shard.ID) - int(b.shard.ID) })
 	for _, part := range t.parts {
