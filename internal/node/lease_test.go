@@ -146,3 +146,32 @@ func TestGrantsAreChecked(t *testing.T) {
 		t.Errorf("revoked twice: %v", err)
 	}
 }
+
+// A lease ends however large the values of its keys are.
+func TestALeaseOfLargeValuesEnds(t *testing.T) {
+	t.Parallel()
+	for _, shards := range []int{1, 2} {
+		t.Run(fmt.Sprint(shards, " shards"), func(t *testing.T) {
+			t.Parallel()
+			c := newTestCluster(t, 1, shards, DurabilityMemory)
+			c.awaitReady(0)
+			if _, err := c.nodes[0].LeaseGrant(t.Context(),
+				kv.LeaseGrantRequest{ID: 5, TTL: 600}); err != nil {
+				t.Fatal(err)
+			}
+			for i := range 10 {
+				put := kv.PutRequest{Key: []byte{byte(25 * i)}, Value: make([]byte, 1<<20), Lease: 5}
+				if _, err := kv.Put(t.Context(), c.nodes[0], put); err != nil {
+					t.Fatal(err)
+				}
+			}
+			if _, err := c.nodes[0].LeaseRevoke(t.Context(), 5); err != nil {
+				t.Fatal(err)
+			}
+			resp, err := c.nodes[0].Range(t.Context(), kv.RangeRequest{KeysOnly: true})
+			if err != nil || len(resp.KVs) > 0 {
+				t.Errorf("%d keys are left, %v", len(resp.KVs), err)
+			}
+		})
+	}
+}
