@@ -18,10 +18,14 @@
 //	ambush   what strikes a transaction over several shards, at each of its steps
 //	client   random operations, one after the other, never repeated
 //	task     what a client does if it keeps an invariant of its own
+//	keeper   holds leases: keeps some alive, leaves others to expire, revokes some
+//	janitor  compacts, and reads just above and just below
 //	watcher  watches any keys from any revision, reads slowly, goes on elsewhere
 //	History  what clients were told, and what the replicas hold in the end
+//	archive  keeps what replicas sweep and forget, so that History is whole
 //	checker  holds a History against a reference (model), revision by revision;
-//	         promises and lists look at answers alone
+//	         promises and lists look at answers alone; what leases and
+//	         compactions promise has checkers of its own
 //
 // What a checker does not see is worth nothing, so TestMutants breaks one rule
 // of the core after the other (package mutant) and requires an objection.

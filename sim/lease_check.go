@@ -189,7 +189,7 @@ func (l *leaseChecker) checkTimeLeft(id kv.LeaseID, op *Op) error {
 	switch {
 	case op.Lease.Response.Lease.Granted != int64(ttl/time.Second) || left > ttl:
 		return fmt.Errorf("it was granted for %v", ttl)
-	case surely >= 0 && left < (ttl - passed - leftSlack).Truncate(time.Second):
+	case surely >= 0 && left < (ttl-passed-leftSlack).Truncate(time.Second):
 		return fmt.Errorf("no more than %v of %v had passed", passed, ttl)
 	case !h.Gentle:
 		return nil

@@ -32,9 +32,11 @@ func Hunt(m mutant.Mutant, seed uint64) Config {
 	case mutant.ExpireEarly, mutant.RenewUnlogged:
 		cfg.Load.Clients, cfg.Load.Keepers, cfg.Load.Length = 1, 8, 12*time.Second
 		cfg.Load.Think = 150 * time.Millisecond
+	case mutant.EndUnclosed:
+		cfg.Load.Clients, cfg.Load.Keepers, cfg.Load.Think = 2, 8, 15*time.Millisecond
 	case mutant.DeliverHalf, mutant.ResumeLate:
 		cfg.Load.Watchers, cfg.Load.Think = 4, 10*time.Millisecond
-	case mutant.SweepReadable, mutant.SweepUnclosed:
+	case mutant.SweepReadable, mutant.SweepUnclosed, mutant.ForgetFloor:
 		cfg.Load.Janitors, cfg.Load.Think = 2, 20*time.Millisecond
 	case mutant.ReadWithoutWait, mutant.ReadStaleLast, mutant.CacheRevisions,
 		mutant.CloseInFlight:
@@ -55,7 +57,7 @@ func huntFaults(m mutant.Mutant) Faults {
 		return Faults{Partition: often, Crash: seldom, Ambush: often / 2}
 	case mutant.NoTombstone:
 		return Faults{Ambush: often / 4, Lag: 0.1}
-	case mutant.ExpireEarly:
+	case mutant.ExpireEarly, mutant.ForgetFloor:
 		return Faults{Crash: seldom, Handover: seldom}
 	case mutant.RenewUnlogged:
 		return Faults{Crash: often, Stall: often / 2}

@@ -71,6 +71,10 @@ const (
 	RenewUnlogged
 	// SweepUnclosed sweeps where a write may still come.
 	SweepUnclosed
+	// EndUnclosed deletes a lease's keys although more may still be hung on it.
+	EndUnclosed
+	// ForgetFloor has a new leader believe that all shards have the floor.
+	ForgetFloor
 	// DeliverHalf delivers what one shard of a watch has of a revision before
 	// the others have closed it.
 	DeliverHalf
@@ -95,7 +99,8 @@ var names = [...]string{
 	"rejoin-as-voter", "snapshot-late",
 	"answer-before-record", "number-before-prepare", "prepare-before-apply", "read-past-lock",
 	"close-past-lock", "no-tombstone", "expire-early", "sweep-readable",
-	"renew-unlogged", "sweep-unclosed", "deliver-half", "resume-late",
+	"renew-unlogged", "sweep-unclosed", "end-unclosed", "forget-floor",
+	"deliver-half", "resume-late",
 }
 
 func (m Mutant) String() string { return names[m] }

@@ -4,6 +4,7 @@ import (
 	"fmt"
 
 	"github.com/miruvor/miruvor/internal/kv"
+	"github.com/miruvor/miruvor/internal/mutant"
 	"github.com/miruvor/miruvor/internal/replica"
 	"github.com/miruvor/miruvor/internal/wire"
 )
@@ -78,6 +79,9 @@ func (w *Worker) runCompaction(now wire.Instant) {
 	if !w.office.leading || c.term != w.office.term {
 		w.dropJobs(sys)
 		c.term, c.level, c.pushes, c.open = w.office.term, 0, nil, nil
+		if w.cfg.Mutant == mutant.ForgetFloor {
+			c.level = sys.Compacted()
+		}
 	}
 	if !w.office.leading {
 		return

@@ -5,6 +5,7 @@ import (
 	"slices"
 
 	"github.com/miruvor/miruvor/internal/kv"
+	"github.com/miruvor/miruvor/internal/mutant"
 	"github.com/miruvor/miruvor/internal/replica"
 	"github.com/miruvor/miruvor/internal/wire"
 )
@@ -114,6 +115,9 @@ func (w *Worker) runEnds(now wire.Instant, sys *replica.Replica) {
 func (w *Worker) endStep(now wire.Instant, e *ending, step endStep) {
 	if len(e.shards) == 0 && step < endRemove {
 		step = endRemove
+	}
+	if step == endClose && w.cfg.Mutant == mutant.EndUnclosed {
+		step = endKeys
 	}
 	e.step, e.open, e.failed, e.retryAt = step, 0, false, 0
 	switch step {
