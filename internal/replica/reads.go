@@ -120,14 +120,15 @@ func (r *Replica) takeReads(now wire.Instant, upTo uint64, at kv.Revision, out *
 }
 
 // await starts a read that has its T: at once, if no overlapping write in
-// flight could commit at or below T.
+// flight could commit at or below T. A transaction that writes, and reads the past,
+// finds the writes of this shard alone in the overlay.
 func (r *Replica) await(now wire.Instant, rd *read, out *Output) {
-	if rd.evaluate {
-		r.enqueue(now, rd.origin, rd.txn, out)
-		return
-	}
 	if r.readBlocked(rd.spans, rd.at) {
 		r.reads.blocked = append(r.reads.blocked, rd)
+		return
+	}
+	if rd.evaluate {
+		r.enqueue(now, rd.origin, rd.txn, out)
 		return
 	}
 	for _, span := range rd.spans {

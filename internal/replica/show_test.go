@@ -87,8 +87,11 @@ func (s *story) txn(what string, words []string) *kv.TxnRequest {
 	case "del":
 		all := kv.Range{Start: key, End: []byte(words[1])}
 		return &kv.TxnRequest{Success: []kv.Op{{Delete: &kv.DeleteRequest{Range: all}}}}
-	case "look": // reads at a revision, and writes
+	case "look": // reads at a revision, and writes, another key if one is named
 		at := &kv.RangeRequest{Range: kv.PointRange(key), Revision: s.revision(words[1])}
+		if len(words) > 3 {
+			key = []byte(words[3])
+		}
 		return &kv.TxnRequest{Success: append([]kv.Op{{Range: at}}, put(words[2])...)}
 	}
 	s.d.Fatalf(s.t, "unknown request %s", what)
