@@ -19,6 +19,8 @@ type asking struct {
 type asks struct {
 	open map[uint64]*asking
 	list []*asking
+	// silent counts those that nobody answered: others are asked from then on.
+	silent int
 }
 
 const (
@@ -41,7 +43,7 @@ func (w *Worker) errand(now wire.Instant, ask *replica.Ask) {
 // askOn sends a request, to a node if one is told.
 func (w *Worker) askOn(a *asking, now wire.Instant, to kv.NodeID) {
 	if to == 0 {
-		to = w.leaderOf(a.ask.Shard, a.tries)
+		to = w.leaderOf(a.ask.Shard, a.tries+w.calls.asks.silent)
 	}
 	a.tries++
 	a.id = w.nextID()
@@ -92,8 +94,21 @@ func (w *Worker) askAnswered(now wire.Instant, from kv.NodeID, resp *wire.Respon
 func (w *Worker) tickAsks(now wire.Instant) {
 	n := 0
 	for n < len(w.calls.asks.list) && w.calls.asks.list[n].since < now-askTimeout {
-		delete(w.calls.asks.open, w.calls.asks.list[n].id)
+		w.lostAsk(w.calls.asks.list[n].id)
 		n++
 	}
 	w.calls.asks.list = w.calls.asks.list[n:]
+}
+
+// lostAsk gives a request up that nobody answers, and reports whether it was one
+// of a replica.
+func (w *Worker) lostAsk(id uint64) bool {
+	asks := &w.calls.asks
+	a, ok := asks.open[id]
+	if ok {
+		delete(asks.open, id)
+		w.routes.forget(a.ask.Shard)
+		asks.silent++
+	}
+	return ok
 }

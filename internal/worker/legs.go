@@ -172,10 +172,13 @@ func (w *Worker) Lost(now wire.Instant, m *wire.Message) {
 		w.pausePush(now, p)
 		return
 	}
-	if w.lostClosing(now, m.Request.ID) {
+	if w.lostClosing(now, m.Request.ID) || w.lostAsk(m.Request.ID) {
 		return
 	}
 	l, ok := w.calls.open[m.Request.ID]
+	if !ok && m.Request.Oracle == nil {
+		return // nobody waits for it any more
+	}
 	if !ok {
 		w.demands.client.Fail(m.Request.ID)
 		w.routes.forget(kv.SystemShard)
