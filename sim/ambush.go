@@ -15,6 +15,7 @@ const (
 	noStep txnStep = iota
 	stepPrepare
 	stepPrepared
+	stepNumbered
 	stepDecide
 	stepOutcome
 	stepResolve
@@ -35,30 +36,52 @@ func stepOf(m *wire.Message) txnStep {
 		return stepSettle
 	case a != nil && a.Prepared != nil:
 		return stepPrepared
+	case a != nil && a.Oracle != nil && a.Oracle.Count > 0:
+		return stepNumbered
 	case a != nil && a.Outcome != nil:
 		return stepOutcome
 	}
 	return noStep
 }
 
-// ambush lies in wait for the next message of a step, to do harm to who sends it or who
-// receives it just then. peer is the other one.
-type ambush struct {
+// Ambush is where to strike: at the next message of a step, who sends it or who receives
+// it, just then. The zero value is anywhere.
+type Ambush struct {
 	step     txnStep
 	receiver bool
-	harm     func(n *node, peer kv.NodeID)
+	harm     harm
+}
+
+// harm is what an ambush does to a node; peer is the other one.
+type harm uint8
+
+const (
+	anyHarm harm = iota
+	crashNow
+	crashSoon
+	crashHalfway
+	isolate
+	sever
+	pause
+	crashAnother
+	harms
+)
+
+// ambush is one that is set. do replaces its harm in tests.
+type ambush struct {
+	Ambush
+	do func(n *node, peer kv.NodeID)
 }
 
 // lieInWait sets an ambush, in the place of the last one.
 func (c *cluster) lieInWait() {
-	harms := [...]func(n *node, peer kv.NodeID){
-		c.crashNow, c.crashNow, c.crashSoon, c.crashSoon, c.isolate, c.sever, c.sever,
-		c.pauseShortly, c.crashAnother,
+	a := &ambush{Ambush: c.cfg.Faults.At}
+	if a.step == noStep {
+		a.step = stepPrepare + txnStep(c.rng.IntN(int(steps-stepPrepare)))
+		a.receiver = c.chance(0.5)
+		a.harm = crashNow + harm(c.rng.IntN(int(harms-crashNow)))
 	}
-	c.ambush = &ambush{
-		step:     stepPrepare + txnStep(c.rng.IntN(int(steps-stepPrepare))),
-		receiver: c.chance(0.5), harm: harms[c.rng.IntN(len(harms))],
-	}
+	c.ambush = a
 }
 
 // spring is called for every message that a node has sent or is about to take.
@@ -70,22 +93,48 @@ func (c *cluster) spring(n *node, peer kv.NodeID, m *wire.Message, receiver bool
 	c.ambush = nil
 	n.note("ambush", uint64(a.step), 0)
 	c.trace.sayf("%v is caught at step %d", n.id, a.step)
-	a.harm(n, peer)
+	if a.do != nil {
+		a.do(n, peer)
+		return
+	}
+	c.strikeAt(n, peer, a.harm)
 }
 
-func (c *cluster) crashNow(n *node, _ kv.NodeID) {
-	n.crash(c.unsyncedPercent())
-	c.restart(n)
+// strikeAt does harm to a node.
+func (c *cluster) strikeAt(n *node, peer kv.NodeID, h harm) {
+	switch h {
+	case crashNow:
+		c.crashFor(n)
+	case crashSoon: // after a few messages more
+		n.after(c.between(0, 5*time.Millisecond), func() { c.crashFor(n) })
+	case crashHalfway: // amid the effects of what it does next
+		n.crashAfter = 1 + c.rng.IntN(4)
+		n.onDeath(func() { c.restart(n) })
+	case isolate:
+		c.isolate(n)
+	case sever: // until a transaction is given up: what is repeated comes after that
+		c.cutFor(c.between(800*time.Millisecond, 2500*time.Millisecond), []link{{n.id, peer}})
+	case pause:
+		c.pause(n, c.between(0, 3*time.Second))
+	case crashAnother:
+		shard := c.shards.Shards[c.rng.IntN(len(c.shards.Shards))].ID
+		if leader := c.leader(shard); leader != nil {
+			c.crashFor(c.nodes[leader.Leader()])
+		}
+	}
 }
 
-// crashSoon lets a node go on for a few messages more.
-func (c *cluster) crashSoon(n *node, peer kv.NodeID) {
-	n.after(c.between(0, 5*time.Millisecond), func() { c.crashNow(n, peer) })
+// crashFor lets a node die for a while.
+func (c *cluster) crashFor(n *node) {
+	if n != nil && n.state != down {
+		n.crash(c.unsyncedPercent())
+		c.restart(n)
+	}
 }
 
 // isolate cuts all links from a node, or to it, or both, for as long as it takes to elect
 // others and to settle.
-func (c *cluster) isolate(n *node, _ kv.NodeID) {
+func (c *cluster) isolate(n *node) {
 	links := c.linksFrom(n.id)
 	switch c.rng.IntN(3) {
 	case 0:
@@ -94,27 +143,6 @@ func (c *cluster) isolate(n *node, _ kv.NodeID) {
 		links = append(links, c.linksTo(n.id)...)
 	}
 	c.cutFor(c.between(200*time.Millisecond, 4*time.Second), links)
-}
-
-// sever cuts a link in one direction for as long as it takes to give a transaction up, so
-// that what is repeated comes when that is over.
-func (c *cluster) sever(n *node, peer kv.NodeID) {
-	c.cutFor(c.between(800*time.Millisecond, 2500*time.Millisecond), []link{{n.id, peer}})
-}
-
-func (c *cluster) pauseShortly(n *node, _ kv.NodeID) {
-	c.pause(n, c.between(0, 3*time.Second))
-}
-
-// crashAnother lets the leader of some shard die instead.
-func (c *cluster) crashAnother(n *node, peer kv.NodeID) {
-	shard := c.shards.Shards[c.rng.IntN(len(c.shards.Shards))].ID
-	if leader := c.leader(shard); leader != nil {
-		n = c.nodes[leader.Leader()]
-	}
-	if n != nil && n.state != down {
-		c.crashNow(n, peer)
-	}
 }
 
 // lag is how long a step of a transaction is late on its way, beside what others

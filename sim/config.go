@@ -75,9 +75,11 @@ type Faults struct {
 	Stall time.Duration
 	// Betray crashes a voter just when that could end a lease early.
 	Betray time.Duration
-	// Ambush strikes a node at a step of a transaction over several shards. With
-	// the probability Lag a message of those is late, or comes once more later.
+	// Ambush strikes a node at a step of a transaction over several shards, at
+	// the one that At tells, or any. With the probability Lag a message of those
+	// is late, or comes once more later.
 	Ambush time.Duration
+	At     Ambush
 	Lag    float64
 	// Snapshots fail half way with the probability StreamFailure; a voter dies
 	// with VoterCrash just when it has told its vote.

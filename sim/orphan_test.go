@@ -15,7 +15,7 @@ const orphanMax = 2500 * time.Millisecond
 
 // A coordinator dies at each step of its transactions, and stays away.
 func TestOrphanedLocksGo(t *testing.T) {
-	steps := map[string]ambush{
+	steps := map[string]Ambush{
 		"prepare sent":      {step: stepPrepare},
 		"prepared received": {step: stepPrepared, receiver: true},
 		"decide sent":       {step: stepDecide},
@@ -41,7 +41,7 @@ func TestOrphanedLocksGo(t *testing.T) {
 }
 
 // orphan lets a node that leads nothing die at a step, and tells how long locks were left.
-func orphan(t *testing.T, seed uint64, step ambush) (took time.Duration, err error) {
+func orphan(t *testing.T, seed uint64, at Ambush) (took time.Duration, err error) {
 	cryptotest.SetGlobalRandom(t, seed)
 	c := newCluster(Config{
 		Seed:  seed,
@@ -61,15 +61,16 @@ func orphan(t *testing.T, seed uint64, step ambush) (took time.Duration, err err
 		c.runFor(time.Second)
 		victim := c.follower()
 		dead := false
-		step.harm = func(n *node, _ kv.NodeID) {
+		wait := &ambush{Ambush: at}
+		wait.do = func(n *node, _ kv.NodeID) {
 			if n.id != victim {
-				c.ambush = &step
+				c.ambush = wait
 				return
 			}
 			dead, c.healed = true, true
 			n.crash(100)
 		}
-		c.ambush = &step
+		c.ambush = wait
 		c.runUntil("a step", 5*time.Second, func() bool { return dead })
 		begin := c.now
 		c.runUntil("the end of all locks", 20*time.Second, func() bool {

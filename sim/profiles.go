@@ -54,9 +54,9 @@ func huntFaults(m mutant.Mutant) Faults {
 	case mutant.ForgetVote:
 		return Faults{Crash: often, Down: 10 * time.Millisecond, VoterCrash: 0.7}
 	case mutant.AnswerBeforeRecord:
-		return Faults{Partition: often, Crash: seldom, Ambush: often / 2}
+		return Faults{Ambush: often / 4, At: Ambush{stepNumbered, true, crashHalfway}}
 	case mutant.NoTombstone:
-		return Faults{Ambush: often / 4, Lag: 0.1}
+		return Faults{Ambush: often / 4, At: Ambush{stepPrepare, false, sever}, Lag: 0.1}
 	case mutant.ExpireEarly, mutant.ForgetFloor:
 		return Faults{Crash: seldom, Handover: seldom}
 	case mutant.RenewUnlogged:
