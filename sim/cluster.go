@@ -21,11 +21,8 @@ type cluster struct {
 	shards  placement.Map
 	network network
 	keys    *keys
-	clients []*client
-	// watchers are clients that watch.
-	watchers []*watcher
-	history  History
-	waiting  map[uint64]*Op
+	crowd
+	history History
 	// archive is what is kept of what replicas forget.
 	archive archive
 	// calm tells that nothing ever goes wrong in this run, healed that nothing
@@ -35,8 +32,21 @@ type cluster struct {
 	// clients began.
 	terms   map[termOf]kv.NodeID
 	leaders int
-	plot    *plot
-	ambush  *ambush
+	traps
+}
+
+// crowd is those who use the cluster: watchers watch, clients do all else, and
+// waiting are their operations under way.
+type crowd struct {
+	clients  []*client
+	watchers []*watcher
+	waiting  map[uint64]*Op
+}
+
+// traps are faults that wait for their moment.
+type traps struct {
+	plot   *plot
+	ambush *ambush
 }
 
 // Report is what came of a run.
@@ -70,7 +80,7 @@ func newCluster(cfg Config) *cluster {
 	trace := newTrace(cfg.Trace)
 	c := &cluster{
 		world: newWorld(cfg.Seed, trace), cfg: cfg, nodes: map[kv.NodeID]*node{},
-		waiting: map[uint64]*Op{}, terms: map[termOf]kv.NodeID{},
+		crowd: crowd{waiting: map[uint64]*Op{}}, terms: map[termOf]kv.NodeID{},
 		archive: archive{harvests: map[kv.ShardID]*harvest{}},
 	}
 	c.calm = cfg.Calm()

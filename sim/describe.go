@@ -68,8 +68,8 @@ func describeResponse(r *wire.Response) string {
 func describeTxn(t *kv.TxnRequest) string {
 	var text strings.Builder
 	for _, c := range t.Compares {
-		text.WriteString(fmt.Sprintf("if %v target %d rel %d %d %q ", c.Keys(), c.Target, c.Relation,
-			c.Number, c.Value))
+		text.WriteString(fmt.Sprintf("if %v target %d rel %d %d %q ", c.Keys(), c.Target,
+			c.Relation, c.Number, c.Value))
 	}
 	text.WriteString(describeOps(t.Success))
 	if len(t.Failure) > 0 {

@@ -47,12 +47,16 @@ type node struct {
 	hub       *hub
 	disk      disk
 	clock     clock
-	// pausedUntil is when a stopped process goes on; crashAfter is at which
-	// effect of its next passes it dies, 0 for not at all.
+	plight
+}
+
+// plight is what is wrong with a process: when it goes on if it is stopped, at which
+// effect of its next passes it dies, 0 for not at all, and whether it is being
+// stopped in order.
+type plight struct {
 	pausedUntil Time
 	crashAfter  int
-	// leaving tells that it is being stopped in order.
-	leaving bool
+	leaving     bool
 }
 
 // clock is a node's steady clock: it starts anywhere and runs at a rate.

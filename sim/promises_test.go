@@ -17,7 +17,8 @@ func saw(begin, end int, what ...string) *Op {
 	for _, text := range what {
 		if key, value, ok := strings.Cut(text, ":="); ok {
 			op.Txn.Success = append(op.Txn.Success, put([]byte(key), "%s", value))
-			op.TxnResponse.Results = append(op.TxnResponse.Results, kv.Result{Put: &kv.PutResponse{}})
+			put := kv.Result{Put: &kv.PutResponse{}}
+			op.TxnResponse.Results = append(op.TxnResponse.Results, put)
 			continue
 		}
 		key, value, live := strings.Cut(text, "=")
