@@ -160,7 +160,9 @@ func TestALeaseOfLargeValuesEnds(t *testing.T) {
 				t.Fatal(err)
 			}
 			for i := range 10 {
-				put := kv.PutRequest{Key: []byte{byte(25 * i)}, Value: make([]byte, 1<<20), Lease: 5}
+				put := kv.PutRequest{
+					Key: []byte{byte(25 * i)}, Value: make([]byte, 1<<20), Lease: 5,
+				}
 				if _, err := kv.Put(t.Context(), c.nodes[0], put); err != nil {
 					t.Fatal(err)
 				}
