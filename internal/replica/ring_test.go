@@ -80,3 +80,18 @@ func TestRingIsBounded(t *testing.T) {
 		t.Errorf("%d changes, %d bytes, floor %v", len(g.changes), g.bytes, g.floor)
 	}
 }
+
+// What a snapshot brings is in no ring: who lags behind it reads the history.
+func TestRingBeginsAnewAfterASnapshot(t *testing.T) {
+	var f feeds
+	f.ring.start(5, 1000)
+	f.applied(7, ringWrites("a"), nil)
+	f.restored(20)
+	if f.ring.covers(7) || f.ring.covers(19) || !f.ring.covers(20) || !f.fresh {
+		t.Errorf("what lies below a snapshot is taken to be there: %+v", f.ring)
+	}
+	f.applied(21, ringWrites("b"), nil)
+	if got := collected(&f.ring, 20, 30, 1000); got != "21.0b up to r30" {
+		t.Error(got)
+	}
+}
