@@ -8,6 +8,7 @@ import (
 	"github.com/miruvor/miruvor/internal/kv"
 	"github.com/miruvor/miruvor/internal/mvcc"
 	"github.com/miruvor/miruvor/internal/wire"
+	"go.etcd.io/raft/v3/raftpb"
 )
 
 // TestLongReadsAndFloors raises the floor above reads that are under way. One that
@@ -72,5 +73,23 @@ func TestLongReadsAndFloors(t *testing.T) {
 	if got := n.replica.floors.sweep; got.floor != floor || got.versions != keys {
 		t.Errorf("swept %d versions up to %v, want %d up to %v", got.versions, got.floor, keys,
 			kv.Revision(floor))
+	}
+}
+
+// A floor never falls, whatever comes through the log.
+func TestAFloorNeverFalls(t *testing.T) {
+	c := newCluster(t, 1, DefaultBounds(), ReadLease)
+	defer c.close()
+	n := c.node(1)
+	for _, floor := range []kv.Revision{20, 5} {
+		b := n.engine.NewBatch()
+		e := &raftpb.Entry{Index: new(uint64(floor)), Term: new(uint64(1))}
+		c.must(n.replica.applyFloor(b, e, appendFloor(nil, floor)[1:]))
+		c.must(b.Commit())
+	}
+	stored, err := loadState(n.engine, 1)
+	c.must(err)
+	if got := n.replica.Compacted(); got != 20 || stored.compacted != 20 {
+		t.Errorf("the floor is %v, %v is stored", got, stored.compacted)
 	}
 }
