@@ -179,10 +179,9 @@ func (o *Op) take(r *worker.Reply) bool {
 // mayRefuse reports whether an operation's error may be right though all is well:
 // leaders still move to where they belong, and are asked only once about leases.
 func (c *cluster) mayRefuse(op *Op) bool {
-	moved := op.Lease != nil && len(c.terms) > c.leaders
 	return errors.Is(op.Err, kv.ErrFutureRevision) || errors.Is(op.Err, kv.ErrCompacted) ||
 		errors.Is(op.Err, kv.ErrLeaseNotFound) || errors.Is(op.Err, kv.ErrKeyNotFound) ||
-		moved && errors.Is(op.Err, kv.ErrUncertain)
+		op.Lease != nil && errors.Is(op.Err, kv.ErrUncertain)
 }
 
 // learn remembers what an answer told.
