@@ -2,6 +2,7 @@ package httpapi
 
 import (
 	"fmt"
+	"math"
 	"net/http"
 	"strconv"
 
@@ -202,6 +203,10 @@ func setPutOptions(r *http.Request, put *kv.PutRequest) error {
 	put.PrevKV = q.flag("prev")
 	if q.values.Has("lease") && q.err == nil {
 		put.Lease, q.err = parseLease("lease", q.values.Get("lease"))
+		if put.Lease < 0 {
+			q.fail("lease is %d, it must be a whole number from 0 to %d (63 bits)",
+				put.Lease, int64(math.MaxInt64))
+		}
 	}
 	return q.err
 }

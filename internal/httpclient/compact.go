@@ -10,9 +10,13 @@ import (
 	"github.com/miruvor/miruvor/internal/kvjson"
 )
 
-// Compact implements kv.Store.
+// Compact implements kv.Store. There is nothing below the first revision to
+// forget, and HTTP does not ask for it.
 func (c *Client) Compact(ctx context.Context, rev kv.Revision) (kv.Revision, error) {
-	body, err := json.Marshal(kvjson.Compact{Revision: &rev})
+	if rev <= 0 {
+		return 0, fmt.Errorf("%w: %d asked", kv.ErrCompacted, rev)
+	}
+	body, err := json.Marshal(kvjson.NewCompact(rev))
 	if err != nil {
 		return 0, fmt.Errorf("encode the revision: %w", err)
 	}

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net/http"
 	"net/url"
+	"slices"
 	"strconv"
 
 	"github.com/miruvor/miruvor/internal/kv"
@@ -22,6 +23,9 @@ func (c *Client) Txn(ctx context.Context, req kv.TxnRequest) (kv.TxnResponse, er
 		case op.Delete != nil && isPlainDelete(op):
 			return c.deleteKey(ctx, op.Delete)
 		}
+	}
+	if lacksRequest(&req) {
+		return kv.TxnResponse{}, fmt.Errorf("%w: an operation holds no request", kv.ErrKeyNotFound)
 	}
 	body, err := kvjson.NewTxn(&req).Marshal()
 	if err != nil {
@@ -43,11 +47,24 @@ func (c *Client) Txn(ctx context.Context, req kv.TxnRequest) (kv.TxnResponse, er
 	return resp, nil
 }
 
-// isPlainPut tells whether op sets a key to a value, and no more.
+// lacksRequest tells whether an operation of req, at any depth, holds none. A
+// store has an error of its own for that; over HTTP it is one of many mistakes.
+func lacksRequest(req *kv.TxnRequest) bool {
+	lacks := func(op kv.Op) bool {
+		if op.Txn != nil {
+			return lacksRequest(op.Txn)
+		}
+		return op.Range == nil && op.Put == nil && op.Delete == nil
+	}
+	return slices.ContainsFunc(req.Success, lacks) || slices.ContainsFunc(req.Failure, lacks)
+}
+
+// isPlainPut tells whether op sets a key to a value, and no more. A lease that
+// cannot be goes as JSON, where the store says so.
 func isPlainPut(op kv.Op) bool {
 	put := op.Put
 	return op.Range == nil && op.Delete == nil && op.Txn == nil && isRoutable(put.Key) &&
-		!put.PrevKV && !put.IgnoreValue && !put.IgnoreLease
+		!put.PrevKV && put.Lease >= 0 && !put.IgnoreValue && !put.IgnoreLease
 }
 
 // isPlainDelete tells whether op deletes one key, and no more.

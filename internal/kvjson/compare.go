@@ -125,7 +125,7 @@ func (j *Compare) decodeNumber(c *kv.Compare) error {
 	number, ok := parseInteger(j.Value)
 	isText := len(j.Value) > 0 && j.Value[0] == '"'
 	if !ok || (isText && c.Target != kv.CompareLease) {
-		return kv.Invalid("value is %s, the target %s needs a whole number",
+		return kv.Invalid("value is %s, the target %s needs a whole number of at most 63 bits",
 			shown(j.Value), j.Target)
 	}
 	c.Number = number

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"io"
+	"reflect"
 	"strconv"
 	"strings"
 	"unicode/utf8"
@@ -25,7 +26,10 @@ func Decode(body []byte, into any) error {
 	decoder := json.NewDecoder(bytes.NewReader(body))
 	decoder.DisallowUnknownFields()
 	if err := decoder.Decode(into); err != nil {
-		return readable(err)
+		return readable(body, err)
+	}
+	if string(bytes.TrimSpace(body)) == "null" {
+		return kv.Invalid("the body is null, it must be %s", wanted(reflect.TypeOf(into).Elem()))
 	}
 	if _, err := decoder.Token(); !errors.Is(err, io.EOF) {
 		return kv.Invalid("the body goes on after byte %d, where its value ends",
@@ -35,7 +39,7 @@ func Decode(body []byte, into any) error {
 }
 
 // readable says what is wrong in words of JSON, not of Go.
-func readable(err error) error {
+func readable(body []byte, err error) error {
 	var syntax *json.SyntaxError
 	var kind *json.UnmarshalTypeError
 	switch {
@@ -48,7 +52,7 @@ func readable(err error) error {
 	case errors.As(err, &syntax):
 		return kv.Invalid("byte %d of the body is not JSON: %v", syntax.Offset, syntax)
 	case errors.As(err, &kind):
-		return kv.Invalid("%q is a %s, which does not fit there", kind.Field, kind.Value)
+		return misfit(body, kind)
 	}
 	return kv.Invalid("%s", strings.TrimPrefix(err.Error(), "json: "))
 }

@@ -213,7 +213,7 @@ func TestDecodeRefuses(t *testing.T) {
 		`{"key":"a"}x`:            "goes on",
 		`{"key":"a"`:              "in the middle",
 		``:                        "empty",
-		`{"key":1}`:               `"key" is a number`,
+		`{"key":1}`:               "key is a number, it must be a string",
 	} {
 		err := kvjson.Decode([]byte(text), &kvjson.KeyValue{})
 		if !errors.Is(err, kv.ErrInvalid) || !strings.Contains(err.Error(), want) {
@@ -225,6 +225,47 @@ func TestDecodeRefuses(t *testing.T) {
 	} {
 		if err := kvjson.Decode([]byte(text), &kvjson.KeyValue{}); err != nil {
 			t.Errorf("%q: %v", text, err)
+		}
+	}
+}
+
+// TestMisfits: a value of the wrong type is named with its place, what it is and
+// what is wanted there.
+func TestMisfits(t *testing.T) {
+	const (
+		anyNumber = "it must be a whole number from 0 to 9223372036854775807"
+		revision  = "it must be a whole number from 0 to 9007199254740991"
+		ttl       = "it must be a whole number from 0 to 9000000000"
+		floor     = "it must be a whole number from 1 to 9007199254740991"
+	)
+	for _, test := range []struct {
+		into       any
+		text, want string
+	}{
+		{&kvjson.Txn{}, `[]`, "the body is an array, it must be an object"},
+		{&kvjson.Txn{}, ` null `, "the body is null, it must be an object"},
+		{&kvjson.Txn{}, `"x"`, "the body is a string, it must be an object"},
+		{&kvjson.Txn{}, `{"then":{}}`, "then is an object, it must be an array"},
+		{&kvjson.Txn{}, `{"else":[{}, 1]}`, "else 1 is a number, it must be an object"},
+		{&kvjson.Txn{}, `{"compare":[],"then":[{"get":{}},{"put":{"key":"then","value":[]}}]}`,
+			"then 1: put: invalid request: value is an array, it must be a string"},
+		{&kvjson.Txn{}, `{"then":[{"txn":{"else":[{},{"get":{"limit":1.5}}]}}]}`,
+			"then 0: txn: else 1: get: invalid request: limit is 1.5, " + anyNumber},
+		{&kvjson.Txn{}, `{"then":[{"get":{"key":"a","revision":"1"}}]}`, revision},
+		{&kvjson.Txn{}, `{"then":[{"get":{"count":1}}]}`, "count is a number, it must be true or false"},
+		{&kvjson.Txn{}, `{"then":[{"put":{"lease":9223372036854775808}}]}`,
+			"put: invalid request: lease is 9223372036854775808, " + anyNumber + " (63 bits)"},
+		{&kvjson.KeyValue{}, `{"key":true}`, "key is true or false, it must be a string"},
+		{&kvjson.Grant{}, `{"ttl":"60"}`, "invalid request: ttl is a string, " + ttl},
+		{&kvjson.Grant{}, `{"ttl":1.5}`, "ttl is 1.5, " + ttl},
+		{&kvjson.Grant{}, `{"ttl":100000000000000000000}`, "is 100000000000000000000, " + ttl},
+		{&kvjson.Grant{}, `{"ttl":1` + strings.Repeat("0", 99) + `}`, "000…, " + ttl},
+		{&kvjson.Grant{}, `{"ttl":60,"id":{}}`, "id is {}, " + anyNumber + " (63 bits)"},
+		{&kvjson.Compact{}, `{"revision":[]}`, "revision is an array, " + floor},
+	} {
+		err := kvjson.Decode([]byte(test.text), test.into)
+		if !errors.Is(err, kv.ErrInvalid) || !strings.Contains(err.Error(), test.want) {
+			t.Errorf("%s: %v, want %q", test.text, err, test.want)
 		}
 	}
 }

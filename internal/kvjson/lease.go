@@ -2,6 +2,8 @@ package kvjson
 
 import (
 	"encoding/json"
+	"math"
+	"reflect"
 	"strconv"
 
 	"github.com/miruvor/miruvor/internal/kv"
@@ -21,11 +23,16 @@ func (id LeaseID) MarshalJSON() ([]byte, error) {
 func (id *LeaseID) UnmarshalJSON(text []byte) error {
 	n, ok := parseInteger(text)
 	if !ok {
-		return kv.Invalid("a lease is %s, it must be a whole number or a string of one",
-			shown(text))
+		return &json.UnmarshalTypeError{
+			Value: shown(text), Type: reflect.TypeFor[LeaseID](),
+		}
 	}
 	*id = LeaseID(n)
 	return nil
+}
+
+func (LeaseID) wanted() string {
+	return wholeNumber(0, math.MaxInt64) + " (63 bits), or a string of one"
 }
 
 // parseInteger reads a JSON number, or a JSON string of one.
@@ -47,14 +54,21 @@ func appendLeaseID(dst []byte, id kv.LeaseID) []byte {
 // Grant is a kv.LeaseGrantRequest as JSON: {"ttl":60}, or with an "id" that
 // the client chooses.
 type Grant struct {
-	// TTL is in seconds. It may not be missing.
-	TTL *int64  `json:"ttl"`
-	ID  LeaseID `json:"id,omitempty"`
+	// TTL may not be missing.
+	TTL *Seconds `json:"ttl"`
+	ID  LeaseID  `json:"id,omitempty"`
 }
 
-// NewGrant is req as JSON.
+// Seconds are a time to live to ask for. The store raises one that is too
+// short; one below 0 is a mistake.
+type Seconds int64
+
+func (Seconds) wanted() string { return wholeNumber(0, kv.LeaseTTLMax) }
+
+// NewGrant is req as JSON. A time to live below 0, which the store would raise
+// and JSON has no room for, is 0.
 func NewGrant(req kv.LeaseGrantRequest) Grant {
-	return Grant{TTL: &req.TTL, ID: LeaseID(req.ID)}
+	return Grant{TTL: new(Seconds(max(req.TTL, 0))), ID: LeaseID(req.ID)}
 }
 
 // Decode is the request that j stands for.
@@ -62,7 +76,11 @@ func (j *Grant) Decode() (kv.LeaseGrantRequest, error) {
 	if j.TTL == nil {
 		return kv.LeaseGrantRequest{}, kv.Invalid("ttl is missing, it is a number of seconds")
 	}
-	return kv.LeaseGrantRequest{ID: kv.LeaseID(j.ID), TTL: *j.TTL}, nil
+	if *j.TTL < 0 {
+		return kv.LeaseGrantRequest{}, kv.Invalid("ttl is %d, it must be %s",
+			*j.TTL, j.TTL.wanted())
+	}
+	return kv.LeaseGrantRequest{ID: kv.LeaseID(j.ID), TTL: int64(*j.TTL)}, nil
 }
 
 // LeaseStatus is a kv.Lease as JSON:

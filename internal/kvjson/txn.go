@@ -131,11 +131,13 @@ func decodeOps(branch string, list []Op) ([]kv.Op, error) {
 	return ops, nil
 }
 
-// Decode is the operation that j stands for. How many members there are is
-// for the store to judge.
+// Decode is the operation that j stands for.
 func (j *Op) Decode() (kv.Op, error) {
 	var op kv.Op
 	var err error
+	if n := j.members(); n != 1 {
+		return op, kv.Invalid("an operation has %d of get, put, delete and txn, it must have one", n)
+	}
 	if j.Get != nil {
 		if op.Range, err = j.Get.decode(); err != nil {
 			return op, fmt.Errorf("get: %w", err)
@@ -161,6 +163,18 @@ func (j *Op) Decode() (kv.Op, error) {
 		op.Txn = &nested
 	}
 	return op, nil
+}
+
+func (j *Op) members() int {
+	n := 0
+	for _, given := range [...]bool{
+		j.Get != nil, j.Put != nil, j.Delete != nil, j.Txn != nil,
+	} {
+		if given {
+			n++
+		}
+	}
+	return n
 }
 
 func (j *Get) decode() (*kv.RangeRequest, error) {
