@@ -12,6 +12,7 @@ import (
 	"github.com/miruvor/miruvor/internal/kv"
 	"github.com/miruvor/miruvor/internal/mvcc"
 	"github.com/miruvor/miruvor/internal/wire"
+	"go.etcd.io/raft/v3/raftpb"
 )
 
 // leasing reads what a data shard is asked about a lease; lives are numbers:
@@ -183,5 +184,27 @@ func TestKeysOfALeaseWaitForTransactions(t *testing.T) {
 	want := `n1 answers 4: lease 7 keys ["k"] at r50`
 	if !slices.Contains(s.c.events, want) {
 		t.Errorf("%q, want %q", s.c.events, want)
+	}
+}
+
+// Batches are numbered in each term anew: one of an earlier term, which a new leader
+// finds in its log, says nothing about its own.
+func TestBatchesOfAnEarlierTerm(t *testing.T) {
+	c := newCluster(t, 1, DefaultBounds(), ReadLease)
+	defer c.close()
+	n := c.nodes[0]
+	n.input(func(r *Replica, _ *Output) { r.Campaign() })
+	c.settle()
+	term := n.replica.Term()
+	for _, tt := range []struct{ term, batch, want uint64 }{
+		{term - 1, 9, 0}, {term, 1, 1}, {term, 2, 2}, {term - 1, 9, 2},
+	} {
+		b := n.engine.NewBatch()
+		e := &raftpb.Entry{Term: new(tt.term)}
+		c.must(n.replica.applyLeases(b, e, appendLeases(nil, tt.batch, nil)[1:]))
+		c.must(b.Commit())
+		if got := n.replica.LeaseBatch(); got != tt.want {
+			t.Errorf("batch %d of term %d: %d is applied, want %d", tt.batch, tt.term, got, tt.want)
+		}
 	}
 }
