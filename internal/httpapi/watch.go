@@ -125,7 +125,8 @@ func (a *api) parseWatch(r *http.Request) (watchRequest, error) {
 		if err != nil || id < 0 || id >= int64(kv.RevisionMax) {
 			q.fail("Last-Event-ID is %q, it must be the id of an event", last[0])
 		}
-		req.From = kv.Revision(id) + 1
+		// Who goes by the revisions of progress may be below where the watch begins.
+		req.From = max(req.From, kv.Revision(id)+1)
 	}
 	if q.err != nil {
 		return req, q.err
