@@ -78,8 +78,8 @@ func (a *api) keepAlive(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	if q := parseQuery(r); q.err != nil {
-		return q.err
+	if err := saysNothing(w, r); err != nil {
+		return err
 	}
 	lease, err := a.store.LeaseKeepAlive(r.Context(), id)
 	if err != nil {
@@ -147,4 +147,17 @@ func readJSON(w http.ResponseWriter, r *http.Request, into any) error {
 		return err
 	}
 	return kvjson.Decode(body, into)
+}
+
+// saysNothing refuses a request that has more than its path: a query, or a
+// body that is not an empty object.
+func saysNothing(w http.ResponseWriter, r *http.Request) error {
+	if q := parseQuery(r); q.err != nil {
+		return q.err
+	}
+	body, err := readBody(w, r, bodyBytesMax)
+	if err != nil || len(body) == 0 {
+		return err
+	}
+	return kvjson.Decode(body, &struct{}{})
 }

@@ -16,8 +16,8 @@ type handler func(w http.ResponseWriter, r *http.Request) error
 // route is a path and what can be done with it.
 type route struct {
 	// pattern is the path. From the first "{" to the last "}" the handler
-	// takes it apart; a pattern that ends in "/" has everything below it.
-	// Where two fit, it is the first.
+	// takes it apart; only an {id} holds no "/". A pattern that ends in "/"
+	// has everything below it. Where two fit, it is the first.
 	pattern string
 	methods []method
 }
@@ -71,12 +71,18 @@ type router struct {
 
 type openRoute struct {
 	prefix, suffix string
+	// segment tells that what is between them is one.
+	segment bool
 	*route
 }
 
 func (o *openRoute) fits(path string) bool {
-	return len(path) >= len(o.prefix)+len(o.suffix) &&
-		strings.HasPrefix(path, o.prefix) && strings.HasSuffix(path, o.suffix)
+	if len(path) < len(o.prefix)+len(o.suffix) ||
+		!strings.HasPrefix(path, o.prefix) || !strings.HasSuffix(path, o.suffix) {
+		return false
+	}
+	between := path[len(o.prefix) : len(path)-len(o.suffix)]
+	return !o.segment || !strings.Contains(between, "/")
 }
 
 func newRouter(routes []route) *router {
@@ -89,7 +95,8 @@ func newRouter(routes []route) *router {
 			if !isOpen {
 				suffix = ""
 			}
-			rt.open = append(rt.open, openRoute{prefix, suffix, &routes[i]})
+			segment := strings.Contains(pattern, "{id}")
+			rt.open = append(rt.open, openRoute{prefix, suffix, segment, &routes[i]})
 		} else {
 			rt.exact[pattern] = &routes[i]
 		}
