@@ -15,6 +15,8 @@ type item struct {
 	since  wire.Instant
 	req    *kv.TxnRequest
 	bytes  int
+	// current is the last revision that it may name, 0 if it names none.
+	current kv.Revision
 	// term is the one it was proposed in.
 	term uint64
 	eval mvcc.Evaluation

@@ -128,7 +128,7 @@ func (r *Replica) await(now wire.Instant, rd *read, out *Output) {
 		return
 	}
 	if rd.evaluate {
-		r.enqueue(now, rd.origin, rd.txn, out)
+		r.enqueue(now, rd.origin, rd.txn, rd.at, out)
 		return
 	}
 	for _, span := range rd.spans {

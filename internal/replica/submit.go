@@ -61,11 +61,18 @@ func (r *Replica) submitTxn(now wire.Instant, from Origin, req *kv.TxnRequest, o
 		})
 		return
 	}
-	r.enqueue(now, from, req, out)
+	r.enqueue(now, from, req, 0, out)
 }
 
-func (r *Replica) enqueue(now wire.Instant, from Origin, req *kv.TxnRequest, out *Output) {
-	it := &item{seq: r.queue.next(), origin: from, since: now, req: req, bytes: txnBytes(req)}
+// enqueue takes a transaction that may write. current is the revision that was
+// taken for it, if it reads the past: what it names above that is refused.
+func (r *Replica) enqueue(
+	now wire.Instant, from Origin, req *kv.TxnRequest, current kv.Revision, out *Output,
+) {
+	it := &item{
+		seq: r.queue.next(), origin: from, since: now, req: req, current: current,
+		bytes: txnBytes(req),
+	}
 	r.queue.bytes += it.bytes
 	r.queue.arrived = append(r.queue.arrived, it)
 	r.evaluate(out)
@@ -102,7 +109,7 @@ func (r *Replica) evaluate(out *Output) {
 		it.seq = q.next()
 		view := mvcc.View{
 			Reader: r.cfg.Engine, Overlay: q.overlay,
-			Current: max(q.numbered, r.state.applied.Revision), Compacted: r.state.compacted,
+			Current: r.currentFor(it), Compacted: r.state.compacted,
 			BytesMax: r.cfg.Bounds.AnswerBytesMax, Leases: &r.leases,
 		}
 		eval, err := mvcc.Evaluate(view, it.req, mvcc.Provisional(it.seq))
@@ -129,6 +136,14 @@ func (r *Replica) evaluate(out *Output) {
 		}
 		q.evaluated = append(q.evaluated, it)
 	}
+}
+
+// currentFor is the last revision as far as an item may know it.
+func (r *Replica) currentFor(it *item) kv.Revision {
+	if it.current != 0 {
+		return it.current
+	}
+	return max(r.queue.numbered, r.state.applied.Revision)
 }
 
 // answer hands a response to the worker.
