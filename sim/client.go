@@ -181,7 +181,7 @@ func (o *Op) take(r *worker.Reply) bool {
 func (c *cluster) mayRefuse(op *Op) bool {
 	return errors.Is(op.Err, kv.ErrFutureRevision) || errors.Is(op.Err, kv.ErrCompacted) ||
 		errors.Is(op.Err, kv.ErrLeaseNotFound) || errors.Is(op.Err, kv.ErrKeyNotFound) ||
-		op.Lease != nil && errors.Is(op.Err, kv.ErrUncertain)
+		(op.Lease != nil || op.Compact != nil) && errors.Is(op.Err, kv.ErrUncertain)
 }
 
 // learn remembers what an answer told.
