@@ -2,6 +2,7 @@ package sim
 
 import (
 	"fmt"
+	"strings"
 	"time"
 
 	"github.com/miruvor/miruvor/internal/kv"
@@ -35,17 +36,17 @@ func (c *cluster) lastResponses() {
 func (c *cluster) runWatchers(what string, done func(*watcher) bool) {
 	const limit = 15 * time.Second
 	for end := c.now + Time(limit); ; c.runFor(20 * time.Millisecond) {
-		late := ""
+		var late strings.Builder
 		for _, w := range c.watchers {
 			if w.audience == nil || !done(w) {
-				late += w.status()
+				late.WriteString(w.status())
 			}
 		}
 		switch {
-		case late == "":
+		case late.String() == "":
 			return
 		case c.now >= end:
-			c.failf("waited %v in vain for %s:%s", limit, what, late)
+			c.failf("waited %v in vain for %s:%s", limit, what, late.String())
 		}
 	}
 }

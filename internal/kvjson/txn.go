@@ -136,7 +136,8 @@ func (j *Op) Decode() (kv.Op, error) {
 	var op kv.Op
 	var err error
 	if n := j.members(); n != 1 {
-		return op, kv.Invalid("an operation has %d of get, put, delete and txn, it must have one", n)
+		return op, kv.Invalid(
+			"an operation has %d of get, put, delete and txn, it must have one", n)
 	}
 	if j.Get != nil {
 		if op.Range, err = j.Get.decode(); err != nil {

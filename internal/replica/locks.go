@@ -197,10 +197,8 @@ func (r *Replica) readBlocked(spans []kv.Range, at kv.Revision) bool {
 		if h.lower >= at {
 			continue
 		}
-		for _, span := range spans {
-			if h.writes(span) {
-				return true
-			}
+		if slices.ContainsFunc(spans, h.writes) {
+			return true
 		}
 	}
 	return false

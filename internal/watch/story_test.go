@@ -286,17 +286,18 @@ func showResponse(r *kv.WatchResponse) string {
 	if r.Compacted != 0 {
 		return fmt.Sprintf("compacted up to %v", r.Compacted)
 	}
-	text := fmt.Sprintf("up to %v", r.Revision)
+	var text strings.Builder
+	text.WriteString(fmt.Sprintf("up to %v", r.Revision))
 	for i := range r.Events {
 		e := &r.Events[i]
 		if e.Deleted {
-			text += fmt.Sprintf(" %v -%s", e.KV.ModRevision, e.KV.Key)
+			text.WriteString(fmt.Sprintf(" %v -%s", e.KV.ModRevision, e.KV.Key))
 		} else {
-			text += fmt.Sprintf(" %v %s=%s", e.KV.ModRevision, e.KV.Key, e.KV.Value)
+			text.WriteString(fmt.Sprintf(" %v %s=%s", e.KV.ModRevision, e.KV.Key, e.KV.Value))
 		}
 		if e.Prev != nil {
-			text += fmt.Sprintf("<%s", e.Prev.Value)
+			text.WriteString(fmt.Sprintf("<%s", e.Prev.Value))
 		}
 	}
-	return text
+	return text.String()
 }

@@ -23,15 +23,21 @@ func TestAutoCompaction(t *testing.T) {
 	}{
 		{"off", AutoCompaction{}, 10 * time.Hour, nil},
 		{
-			"ten minutes", AutoCompaction{Retention: 10 * time.Minute}, 31 * time.Minute,
+			"ten minutes",
+			AutoCompaction{Retention: 10 * time.Minute},
+			31 * time.Minute,
 			[]due{{10 * time.Minute, 0}, {20 * time.Minute, 600}, {30 * time.Minute, 1200}},
 		},
 		{
-			"three hours, every hour", AutoCompaction{Retention: 3 * time.Hour}, 5*time.Hour + 1,
+			"three hours, every hour",
+			AutoCompaction{Retention: 3 * time.Hour},
+			5*time.Hour + 1,
 			[]due{{3 * time.Hour, 0}, {4 * time.Hour, 3600}, {5 * time.Hour, 7200}},
 		},
 		{
-			"the last 500", AutoCompaction{Revisions: 500}, 15*time.Minute + 1,
+			"the last 500",
+			AutoCompaction{Revisions: 500},
+			15*time.Minute + 1,
 			[]due{{10 * time.Minute, 100}, {15 * time.Minute, 400}},
 		},
 	} {

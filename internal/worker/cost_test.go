@@ -39,20 +39,20 @@ func led(t *testing.T) trio {
 	})
 	all.wait(20 * time.Second)
 	for i, s := range all {
-		leads := ""
+		var leads strings.Builder
 		for _, st := range s.worker.Status() {
 			if st.Leader == s.node {
-				leads += st.ID.String() + " "
+				leads.WriteString(st.ID.String() + " ")
 			}
 		}
-		t.Logf("node %d leads %s", i+1, leads)
+		t.Logf("node %d leads %s", i+1, leads.String())
 	}
 	return all
 }
 
 func puts(keys string) Request {
 	txn := &kv.TxnRequest{}
-	for _, key := range strings.Split(keys, "") {
+	for key := range strings.SplitSeq(keys, "") {
 		txn.Success = append(txn.Success, kv.Op{Put: &kv.PutRequest{
 			Key: []byte(key), Value: []byte("v"),
 		}})

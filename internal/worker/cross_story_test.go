@@ -116,12 +116,13 @@ func showCross(req *wire.Request) (string, bool) {
 	case req.Gather != nil:
 		return "gather" + showReads(req.Gather), true
 	case req.Decide != nil:
-		text := fmt.Sprintf("commit at %v with token %d, %d bytes", req.Decide.Revision,
-			req.Decide.Token, len(req.Decide.Effect))
+		var text strings.Builder
+		text.WriteString(fmt.Sprintf("commit at %v with token %d, %d bytes", req.Decide.Revision,
+			req.Decide.Token, len(req.Decide.Effect)))
 		for _, p := range req.Decide.Others {
-			text += fmt.Sprintf(", %v with token %d, %d bytes", p.Shard, p.Token, len(p.Effect))
+			text.WriteString(fmt.Sprintf(", %v with token %d, %d bytes", p.Shard, p.Token, len(p.Effect)))
 		}
-		return text, true
+		return text.String(), true
 	case req.Resolve != nil:
 		return "give up", true
 	}
@@ -129,32 +130,34 @@ func showCross(req *wire.Request) (string, bool) {
 }
 
 func showReads(g *wire.Gather) string {
-	text := ", reading"
+	var text strings.Builder
+	text.WriteString(", reading")
 	for _, read := range g.Reads {
-		text += " " + string(read.Start)
+		text.WriteString(" " + string(read.Start))
 		if read.Revision != 0 {
-			text += fmt.Sprintf(" at %v", read.Revision)
+			text.WriteString(fmt.Sprintf(" at %v", read.Revision))
 		}
 	}
 	if g.At != 0 {
-		text += fmt.Sprintf(", now %v", g.At)
+		text.WriteString(fmt.Sprintf(", now %v", g.At))
 	}
-	return text
+	return text.String()
 }
 
 // showTxn is a transaction's revision, and what it found.
 func showTxn(r *kv.TxnResponse) string {
-	text := r.Revision.String()
+	var text strings.Builder
+	text.WriteString(r.Revision.String())
 	if !r.Succeeded {
-		text += " failed"
+		text.WriteString(" failed")
 	}
 	for _, res := range r.Results {
 		if res.Range == nil {
 			continue
 		}
 		for _, p := range res.Range.KVs {
-			text += fmt.Sprintf(" %s=%s", p.Key, p.Value)
+			text.WriteString(fmt.Sprintf(" %s=%s", p.Key, p.Value))
 		}
 	}
-	return text
+	return text.String()
 }

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"strconv"
+	"strings"
 	"sync"
 
 	"github.com/miruvor/miruvor/internal/kv"
@@ -165,9 +166,9 @@ func (c *testCase) readAround(last kv.Revision) error {
 }
 
 func printedValues(pairs []kv.KeyValue) string {
-	out := ""
+	var out strings.Builder
 	for _, pair := range pairs {
-		out += string(pair.Value) + " "
+		out.WriteString(string(pair.Value) + " ")
 	}
-	return out
+	return out.String()
 }

@@ -53,11 +53,12 @@ func (s *story) timeToLive(d *datadriven.TestData) (string, error) {
 	if least := l.Granted - int64(caseTimeout/time.Second) - 1; l.TTL > l.Granted || l.TTL < least {
 		s.Fatalf("the lease has %d seconds left of %d", l.TTL, l.Granted)
 	}
-	out := fmt.Sprintf("%s\nlease %d of %d s\n", s.relative(l.Revision), l.ID, l.Granted)
+	var out strings.Builder
+	out.WriteString(fmt.Sprintf("%s\nlease %d of %d s\n", s.relative(l.Revision), l.ID, l.Granted))
 	for _, key := range l.Keys {
-		out += fmt.Sprintf("  %s\n", bare(key))
+		out.WriteString(fmt.Sprintf("  %s\n", bare(key)))
 	}
-	return out, nil
+	return out.String(), nil
 }
 
 func (s *story) revoke(d *datadriven.TestData) (string, error) {
