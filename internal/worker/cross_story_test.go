@@ -117,10 +117,10 @@ func showCross(req *wire.Request) (string, bool) {
 		return "gather" + showReads(req.Gather), true
 	case req.Decide != nil:
 		var text strings.Builder
-		text.WriteString(fmt.Sprintf("commit at %v with token %d, %d bytes", req.Decide.Revision,
-			req.Decide.Token, len(req.Decide.Effect)))
+		fmt.Fprintf(&text, "commit at %v with token %d, %d bytes", req.Decide.Revision,
+			req.Decide.Token, len(req.Decide.Effect))
 		for _, p := range req.Decide.Others {
-			text.WriteString(fmt.Sprintf(", %v with token %d, %d bytes", p.Shard, p.Token, len(p.Effect)))
+			fmt.Fprintf(&text, ", %v with token %d, %d bytes", p.Shard, p.Token, len(p.Effect))
 		}
 		return text.String(), true
 	case req.Resolve != nil:
