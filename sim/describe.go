@@ -68,8 +68,8 @@ func describeResponse(r *wire.Response) string {
 func describeTxn(t *kv.TxnRequest) string {
 	var text strings.Builder
 	for _, c := range t.Compares {
-		text.WriteString(fmt.Sprintf("if %v target %d rel %d %d %q ", c.Keys(), c.Target,
-			c.Relation, c.Number, c.Value))
+		fmt.Fprintf(&text, "if %v target %d rel %d %d %q ", c.Keys(), c.Target,
+			c.Relation, c.Number, c.Value)
 	}
 	text.WriteString(describeOps(t.Success))
 	if len(t.Failure) > 0 {
@@ -83,9 +83,9 @@ func describeOps(ops []kv.Op) string {
 	for _, op := range ops {
 		switch {
 		case op.Put != nil:
-			text.WriteString(fmt.Sprintf("put %s=%s;", op.Put.Key, op.Put.Value))
+			fmt.Fprintf(&text, "put %s=%s;", op.Put.Key, op.Put.Value)
 		case op.Delete != nil:
-			text.WriteString(fmt.Sprintf("delete %v;", op.Delete.Range))
+			fmt.Fprintf(&text, "delete %v;", op.Delete.Range)
 		case op.Range != nil:
 			text.WriteString(describeRange(op.Range) + ";")
 		case op.Txn != nil:
@@ -111,19 +111,19 @@ func describeRange(r *kv.RangeRequest) string {
 
 func describeTxnResponse(t *kv.TxnResponse) string {
 	var text strings.Builder
-	text.WriteString(fmt.Sprintf("%v", t.Revision))
+	fmt.Fprintf(&text, "%v", t.Revision)
 	if !t.Succeeded {
 		text.WriteString(" else")
 	}
 	for _, r := range t.Results {
 		switch {
 		case r.Put != nil:
-			text.WriteString(fmt.Sprintf(" put version %d", r.Put.Version))
+			fmt.Fprintf(&text, " put version %d", r.Put.Version)
 			if r.Put.Prev != nil {
 				text.WriteString(" prev " + describeKV(*r.Put.Prev))
 			}
 		case r.Delete != nil:
-			text.WriteString(fmt.Sprintf(" deleted %d", r.Delete.Deleted))
+			fmt.Fprintf(&text, " deleted %d", r.Delete.Deleted)
 			for _, prev := range r.Delete.Prev {
 				text.WriteString(" prev " + describeKV(prev))
 			}
@@ -138,14 +138,14 @@ func describeTxnResponse(t *kv.TxnResponse) string {
 
 func describeRangeResponse(r *kv.RangeResponse) string {
 	var text strings.Builder
-	text.WriteString(fmt.Sprintf("%v [", r.Revision))
+	fmt.Fprintf(&text, "%v [", r.Revision)
 	for i, pair := range r.KVs {
 		if i > 0 {
 			text.WriteString(" ")
 		}
 		text.WriteString(describeKV(pair))
 	}
-	text.WriteString(fmt.Sprintf("] count %d", r.Count))
+	fmt.Fprintf(&text, "] count %d", r.Count)
 	if r.More {
 		text.WriteString(" more")
 	}

@@ -256,7 +256,10 @@ func TestMisfits(t *testing.T) {
 			"then 0: txn: else 1: get: invalid request: limit is 1.5, " + anyNumber,
 		},
 		{&kvjson.Txn{}, `{"then":[{"get":{"key":"a","revision":"1"}}]}`, revision},
-		{&kvjson.Txn{}, `{"then":[{"get":{"count":1}}]}`, "count is a number, it must be true or false"},
+		{
+			&kvjson.Txn{}, `{"then":[{"get":{"count":1}}]}`,
+			"count is a number, it must be true or false",
+		},
 		{
 			&kvjson.Txn{}, `{"then":[{"put":{"lease":9223372036854775808}}]}`,
 			"put: invalid request: lease is 9223372036854775808, " + anyNumber + " (63 bits)",

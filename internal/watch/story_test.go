@@ -287,16 +287,16 @@ func showResponse(r *kv.WatchResponse) string {
 		return fmt.Sprintf("compacted up to %v", r.Compacted)
 	}
 	var text strings.Builder
-	text.WriteString(fmt.Sprintf("up to %v", r.Revision))
+	fmt.Fprintf(&text, "up to %v", r.Revision)
 	for i := range r.Events {
 		e := &r.Events[i]
 		if e.Deleted {
-			text.WriteString(fmt.Sprintf(" %v -%s", e.KV.ModRevision, e.KV.Key))
+			fmt.Fprintf(&text, " %v -%s", e.KV.ModRevision, e.KV.Key)
 		} else {
-			text.WriteString(fmt.Sprintf(" %v %s=%s", e.KV.ModRevision, e.KV.Key, e.KV.Value))
+			fmt.Fprintf(&text, " %v %s=%s", e.KV.ModRevision, e.KV.Key, e.KV.Value)
 		}
 		if e.Prev != nil {
-			text.WriteString(fmt.Sprintf("<%s", e.Prev.Value))
+			fmt.Fprintf(&text, "<%s", e.Prev.Value)
 		}
 	}
 	return text.String()

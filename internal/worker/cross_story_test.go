@@ -135,11 +135,11 @@ func showReads(g *wire.Gather) string {
 	for _, read := range g.Reads {
 		text.WriteString(" " + string(read.Start))
 		if read.Revision != 0 {
-			text.WriteString(fmt.Sprintf(" at %v", read.Revision))
+			fmt.Fprintf(&text, " at %v", read.Revision)
 		}
 	}
 	if g.At != 0 {
-		text.WriteString(fmt.Sprintf(", now %v", g.At))
+		fmt.Fprintf(&text, ", now %v", g.At)
 	}
 	return text.String()
 }
@@ -156,7 +156,7 @@ func showTxn(r *kv.TxnResponse) string {
 			continue
 		}
 		for _, p := range res.Range.KVs {
-			text.WriteString(fmt.Sprintf(" %s=%s", p.Key, p.Value))
+			fmt.Fprintf(&text, " %s=%s", p.Key, p.Value)
 		}
 	}
 	return text.String()

@@ -54,9 +54,9 @@ func (s *story) timeToLive(d *datadriven.TestData) (string, error) {
 		s.Fatalf("the lease has %d seconds left of %d", l.TTL, l.Granted)
 	}
 	var out strings.Builder
-	out.WriteString(fmt.Sprintf("%s\nlease %d of %d s\n", s.relative(l.Revision), l.ID, l.Granted))
+	fmt.Fprintf(&out, "%s\nlease %d of %d s\n", s.relative(l.Revision), l.ID, l.Granted)
 	for _, key := range l.Keys {
-		out.WriteString(fmt.Sprintf("  %s\n", bare(key)))
+		fmt.Fprintf(&out, "  %s\n", bare(key))
 	}
 	return out.String(), nil
 }
