@@ -167,7 +167,7 @@ func (n *node) work(restarted bool) {
 		if err != nil {
 			n.c.failf("%v: open worker %d: %v", n.id, i, err)
 		}
-		t := &thread{node: n, worker: w}
+		t := &thread{node: n, boot: n.boot, worker: w}
 		n.threads = append(n.threads, t)
 		if !restarted {
 			w.Campaign()

@@ -12,7 +12,9 @@ import (
 // thread runs one worker: inputs queue up, then it takes all of them, reads
 // the clock, and makes a pass.
 type thread struct {
-	node      *node
+	node *node
+	// boot is the life of the node that the thread is of, and ends with.
+	boot      int
 	worker    *worker.Worker
 	inbox     []input
 	scheduled bool
@@ -42,7 +44,7 @@ func (t *thread) post(in input) {
 func (t *thread) lost(m *wire.Message) { t.post(input{lost: m}) }
 
 func (t *thread) wake(d time.Duration) {
-	if t.scheduled {
+	if t.scheduled || t.boot != t.node.boot {
 		return
 	}
 	t.scheduled = true
