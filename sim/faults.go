@@ -126,8 +126,9 @@ func (c *cluster) wipeSomebody() {
 	c.restart(n)
 }
 
-// whole reports whether all replicas of all shards vote, as the newest
-// descriptors say, and the nodes run.
+// whole reports whether all replicas of all shards vote and know it, as the
+// newest descriptors say, and the nodes run. A replica that has not applied the
+// promotion of another goes by the voters before: two, of which it needs both.
 func (c *cluster) whole() bool {
 	for _, s := range c.allShards() {
 		leader := c.leader(s.ID)
@@ -141,7 +142,7 @@ func (c *cluster) whole() bool {
 			}
 		}
 		for _, r := range c.replicas(s.ID) {
-			if r.Descriptor().MemberEpoch > leader.Descriptor().MemberEpoch {
+			if r.Descriptor().MemberEpoch != leader.Descriptor().MemberEpoch {
 				return false
 			}
 		}
