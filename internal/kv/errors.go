@@ -33,6 +33,13 @@ var (
 	ErrLeaseExists = errors.New("lease already exists")
 	// ErrLeaseTTLTooLarge is a time to live above LeaseTTLMax.
 	ErrLeaseTTLTooLarge = errors.New("too large lease TTL")
+	// ErrNoSpace is a write that needs room while a node of the cluster has
+	// none; see Alarm.
+	ErrNoSpace = errors.New("database space exceeded")
+	// ErrNotLeader is a request that only the leader can carry out.
+	ErrNotLeader = errors.New("not leader")
+	// ErrBadTransferee is a node that leadership can't be given to.
+	ErrBadTransferee = errors.New("bad leader transferee")
 	// ErrNoLeader means that a shard has had no leader for too long.
 	ErrNoLeader = errors.New("no leader")
 	// ErrTimeout means that the request's time ran out before it had any

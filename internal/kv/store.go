@@ -79,7 +79,10 @@ type Status struct {
 	// Waiting says what the node waits for while it is not ready.
 	Waiting string        `json:"waiting,omitempty"`
 	Nodes   []NodeStatus  `json:"nodes"`
-	Shards  []ShardStatus `json:"shards"`
+	Storage StorageStatus `json:"storage"`
+	// Alarms are those that the node knows of.
+	Alarms []Alarm       `json:"alarms,omitempty"`
+	Shards []ShardStatus `json:"shards"`
 }
 
 // NodeStatus is a node of the cluster as another sees it.

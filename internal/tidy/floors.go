@@ -11,34 +11,38 @@ import (
 // it, stands on a floor, and imports only what stands on lower ones. A new
 // room is entered here first.
 var floors = map[string]int{
-	"internal/kv":         0, // vocabulary
-	"internal/wire":       0, // what nodes say to each other
-	"internal/mutant":     0, // deliberate bugs that prove the tests
-	"internal/tidy":       0, // these rules
-	"internal/kv/kvfake":  1, // kv.Store in memory, for tests
-	"internal/kvjson":     1, // what HTTP clients and servers say to each other
-	"internal/engine":     1, // storage seam; pebble, memory
-	"internal/keyspace":   1, // every byte in the engine
-	"internal/kv/kvtest":  2, // the conformance suite of kv.Store
-	"internal/raftlog":    2, // the shared durable log
-	"internal/mvcc":       2, // versions, evaluation, history
-	"internal/placement":  2, // the shard map
-	"internal/transport":  2, // how messages travel
-	"internal/replica":    3, // one shard's copy
-	"internal/oracle":     3, // revisions
-	"internal/member":     3, // what a node's directory makes of it
-	"internal/lease":      3, // who has how much time left
-	"internal/txn":        4, // coordinator of transactions over shards
-	"internal/watch":      4, // merger and hub of watches
-	"internal/worker":     5, // the replicas of one thread
-	"internal/node":       6, // one process
-	"internal/httpapi":    7, // HTTP over kv.Store
-	"internal/httpclient": 6, // kv.Store over HTTP
-	"internal/bench":      7, // load over HTTP
-	"internal/cli":        8, // commands and wiring
-	"internal/nodetest":   9, // clusters of real processes, killed under load
-	"sim":                 9, // whole clusters in virtual time
-	".":                   9, // main
+	"internal/kv":         0,  // vocabulary
+	"internal/wire":       0,  // what nodes say to each other
+	"internal/mutant":     0,  // deliberate bugs that prove the tests
+	"internal/tidy":       0,  // these rules
+	"internal/kv/kvfake":  1,  // kv.Store in memory, for tests
+	"internal/kvjson":     1,  // what HTTP clients and servers say to each other
+	"internal/engine":     1,  // storage seam; pebble, memory
+	"internal/keyspace":   1,  // every byte in the engine
+	"internal/kv/kvtest":  2,  // the conformance suite of kv.Store
+	"internal/raftlog":    2,  // the shared durable log
+	"internal/mvcc":       2,  // versions, evaluation, history
+	"internal/placement":  2,  // the shard map
+	"internal/transport":  2,  // how messages travel
+	"internal/replica":    3,  // one shard's copy
+	"internal/oracle":     3,  // revisions
+	"internal/member":     3,  // what a node's directory makes of it
+	"internal/lease":      3,  // who has how much time left
+	"internal/txn":        4,  // coordinator of transactions over shards
+	"internal/watch":      4,  // merger and hub of watches
+	"internal/worker":     5,  // the replicas of one thread
+	"internal/node":       6,  // one process
+	"internal/httpapi":    7,  // HTTP over kv.Store
+	"internal/etcdapi":    7,  // etcd's gRPC services over kv.Store
+	"internal/backup":     4,  // the file of a backup
+	"internal/gateway":    8,  // etcd's JSON over its gRPC services
+	"internal/portmux":    0,  // protocols that share a port
+	"internal/httpclient": 6,  // kv.Store over HTTP
+	"internal/bench":      7,  // load over HTTP
+	"internal/cli":        9,  // commands and wiring
+	"internal/nodetest":   10, // clusters of real processes, killed under load
+	"sim":                 10, // whole clusters in virtual time
+	".":                   10, // main
 }
 
 // importsGoDown: a package imports only rooms on strictly lower floors, and of

@@ -46,6 +46,8 @@ const (
 	CodeLeaseNotFound
 	CodeLeaseExists
 	CodeLeaseTTLTooLarge
+	CodeNoSpace
+	CodeBadTransferee
 )
 
 var sentinels = map[Code]error{
@@ -67,6 +69,8 @@ var sentinels = map[Code]error{
 	CodeLeaseNotFound:    kv.ErrLeaseNotFound,
 	CodeLeaseExists:      kv.ErrLeaseExists,
 	CodeLeaseTTLTooLarge: kv.ErrLeaseTTLTooLarge,
+	CodeNoSpace:          kv.ErrNoSpace,
+	CodeBadTransferee:    kv.ErrBadTransferee,
 }
 
 // remoteError is an error that another node reported: its text, and the

@@ -1,0 +1,84 @@
+package etcdapi
+
+import (
+	"log/slog"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+	pb "go.etcd.io/etcd/api/v3/etcdserverpb"
+	"google.golang.org/grpc"
+
+	"github.com/miruvor/miruvor/internal/kv"
+)
+
+// Options configure New. Store and Maintainer are needed.
+type Options struct {
+	Store      kv.Store
+	Maintainer kv.Maintainer
+	// Logger gets what went wrong on the server's side. Nil discards it.
+	Logger *slog.Logger
+	// Registry is where metrics are registered; nil makes a new one.
+	Registry *prometheus.Registry
+	// Limits are checked before the store sees a request; zero is
+	// kv.DefaultLimits. They should be the store's.
+	Limits kv.Limits
+	// RequestTimeout bounds every call of the store but a watch; 0 is 5 s.
+	RequestTimeout time.Duration
+	// ProgressInterval is how often a watch that asked for it is told of
+	// progress while nothing happens; 0 is etcd's 10 minutes.
+	ProgressInterval time.Duration
+}
+
+const (
+	requestTimeoutDefault   = 5 * time.Second
+	progressIntervalDefault = 10 * time.Minute
+)
+
+// API are the services over one store.
+type API struct {
+	store    kv.Store
+	maint    kv.Maintainer
+	log      *slog.Logger
+	limits   kv.Limits
+	timeout  time.Duration
+	progress time.Duration
+}
+
+// New makes the services. They are safe for concurrent use.
+func New(opts Options) *API {
+	if opts.Logger == nil {
+		opts.Logger = slog.New(slog.DiscardHandler)
+	}
+	if opts.Limits == (kv.Limits{}) {
+		opts.Limits = kv.DefaultLimits
+	}
+	if opts.RequestTimeout == 0 {
+		opts.RequestTimeout = requestTimeoutDefault
+	}
+	if opts.ProgressInterval == 0 {
+		opts.ProgressInterval = progressIntervalDefault
+	}
+	return &API{
+		store: opts.Store, maint: opts.Maintainer, log: opts.Logger, limits: opts.Limits,
+		timeout: opts.RequestTimeout, progress: opts.ProgressInterval,
+	}
+}
+
+// Register adds all services to a server.
+func (a *API) Register(r grpc.ServiceRegistrar) {
+	pb.RegisterKVServer(r, &kvServer{api: a})
+	pb.RegisterLeaseServer(r, &leaseServer{api: a})
+	pb.RegisterWatchServer(r, &watchServer{api: a})
+	pb.RegisterClusterServer(r, &clusterServer{api: a})
+	pb.RegisterMaintenanceServer(r, &maintenanceServer{api: a})
+	pb.RegisterAuthServer(r, &authServer{})
+}
+
+// header is the header of an answer at a revision.
+func (a *API) header(rev kv.Revision) *pb.ResponseHeader {
+	s := a.maint.Standing()
+	return &pb.ResponseHeader{
+		ClusterId: uint64(s.Cluster), MemberId: uint64(s.Node),
+		Revision: int64(rev), RaftTerm: s.Term,
+	}
+}

@@ -1,0 +1,57 @@
+package kv
+
+import "context"
+
+// AlarmKind is what an alarm is about. The numbers are etcd's.
+type AlarmKind uint8
+
+const (
+	// AlarmNoSpace: a node has no room for more. Puts and lease grants are
+	// refused in the whole cluster until it is cleared (ErrNoSpace).
+	AlarmNoSpace AlarmKind = 1
+	// AlarmCorrupt: a node's data is damaged.
+	AlarmCorrupt AlarmKind = 2
+)
+
+// Alarm is a state of a node that somebody has to look into. It stays until it
+// is cleared.
+type Alarm struct {
+	Node NodeID    `json:"node"`
+	Kind AlarmKind `json:"kind"`
+}
+
+// Standing is what a node believes of itself and of the system shard.
+type Standing struct {
+	Cluster ClusterID
+	Node    NodeID
+	// Leader leads the system shard, 0 if none is known; Term is its term.
+	Leader NodeID
+	Term   uint64
+}
+
+// StorageStatus is how much a node has stored.
+type StorageStatus struct {
+	// Bytes is what the engine takes on disk, InUseBytes the part of it that
+	// is not waiting to be given back.
+	Bytes      int64 `json:"bytes"`
+	InUseBytes int64 `json:"in_use_bytes"`
+	// QuotaBytes is the most that Bytes may be, 0 if only the disk bounds it.
+	QuotaBytes int64 `json:"quota_bytes"`
+}
+
+// Maintainer is what operators ask of a node. All methods are safe for
+// concurrent use; those with a context block until done or until it ends.
+type Maintainer interface {
+	// Standing is local, cheap, and never blocks.
+	Standing() Standing
+	// Alarms lists the alarms of the cluster, by node and kind.
+	Alarms(ctx context.Context) ([]Alarm, error)
+	// RaiseAlarm and ClearAlarm are idempotent. They report whether they
+	// changed anything.
+	RaiseAlarm(ctx context.Context, a Alarm) (changed bool, err error)
+	ClearAlarm(ctx context.Context, a Alarm) (changed bool, err error)
+	// MoveLeader hands all that this node leads over to another and returns
+	// once the other leads. ErrNotLeader if this node does not lead the system
+	// shard, ErrBadTransferee if the other can't lead it.
+	MoveLeader(ctx context.Context, to NodeID) error
+}
