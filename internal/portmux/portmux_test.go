@@ -1,0 +1,291 @@
+package portmux
+
+import (
+	"errors"
+	"io"
+	"net"
+	"strings"
+	"sync"
+	"syscall"
+	"testing"
+	"testing/synctest"
+	"time"
+)
+
+// pipes is a listener of connections inside the process.
+type pipes struct {
+	conns  chan net.Conn
+	fails  chan error
+	closed chan struct{}
+	once   sync.Once
+}
+
+func newPipes() *pipes {
+	return &pipes{
+		conns: make(chan net.Conn), fails: make(chan error), closed: make(chan struct{}),
+	}
+}
+
+func (p *pipes) Accept() (net.Conn, error) {
+	select {
+	case conn := <-p.conns:
+		return conn, nil
+	case err := <-p.fails:
+		return nil, err
+	case <-p.closed:
+		return nil, errors.New("closed")
+	}
+}
+
+func (p *pipes) Close() error {
+	p.once.Do(func() { close(p.closed) })
+	return nil
+}
+
+func (p *pipes) Addr() net.Addr { return &net.TCPAddr{Port: 1} }
+
+// dial is the client's end of a new connection.
+func (p *pipes) dial() net.Conn {
+	client, server := net.Pipe()
+	p.conns <- server
+	return client
+}
+
+// stage is a mux that serves.
+type stage struct {
+	*pipes
+	mux *Mux
+	// ended has what Serve returned.
+	ended chan error
+}
+
+func serve(t *testing.T) *stage {
+	t.Helper()
+	s := &stage{pipes: newPipes(), ended: make(chan error, 1)}
+	s.mux = New(s.pipes)
+	go func() { s.ended <- s.mux.Serve() }()
+	t.Cleanup(func() { _ = s.mux.Close() })
+	return s
+}
+
+// say writes each part by itself, from another goroutine, and leaves the
+// connection open.
+func say(conn net.Conn, parts ...string) {
+	go func() {
+		for _, part := range parts {
+			if _, err := io.WriteString(conn, part); err != nil {
+				return
+			}
+		}
+	}()
+}
+
+func letters(s string) []string { return strings.Split(s, "") }
+
+// TestDecides: the first bytes decide, however they are cut, and the server
+// reads all of them.
+func TestDecides(t *testing.T) {
+	const rest = "\x00\x00\x00\x04\x00\x00\x00\x00\x00"
+	cases := map[string]struct {
+		parts   []string
+		isHTTP2 bool
+	}{
+		"preface":             {[]string{preface + rest}, true},
+		"preface by itself":   {[]string{preface, rest}, true},
+		"preface in letters":  {append(letters(preface), rest), true},
+		"get":                 {[]string{"GET / HTTP/1.1\r\n\r\n"}, false},
+		"put in letters":      {letters("PUT /v1/kv/a HTTP/1.1\r\n\r\n"), false},
+		"begins like it":      {[]string{"PRI /x HTTP/1.1\r\n\r\n"}, false},
+		"differs at the last": {[]string{preface[:23] + "\r" + rest}, false},
+		"tls":                 {[]string{"\x16\x03\x01\x02\x00"}, false},
+	}
+	for name, c := range cases {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				s := serve(t)
+				client := s.dial()
+				say(client, c.parts...)
+				listener := s.mux.HTTP1()
+				if c.isHTTP2 {
+					listener = s.mux.HTTP2()
+				}
+				conn, err := listener.Accept()
+				if err != nil {
+					t.Fatal(err)
+				}
+				want := strings.Join(c.parts, "")
+				got := make([]byte, len(want))
+				if _, err := io.ReadFull(conn, got); err != nil || string(got) != want {
+					t.Errorf("read %q and %v, want %q", got, err, want)
+				}
+				// The time for the first bytes is not one for all others.
+				time.Sleep(2 * headTimeout)
+				say(client, "more")
+				if _, err := io.ReadFull(conn, got[:4]); err != nil {
+					t.Error(err)
+				}
+				_ = client.Close()
+			})
+		})
+	}
+}
+
+// TestSilence: who says too little for too long is cut off, and in nobody's
+// way.
+func TestSilence(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := serve(t)
+		silent, slow := s.dial(), s.dial()
+		say(slow, preface[:5])
+		begin := time.Now()
+		say(s.dial(), preface)
+		if _, err := s.mux.HTTP2().Accept(); err != nil {
+			t.Fatal(err)
+		}
+		if since := time.Since(begin); since != 0 {
+			t.Errorf("a connection waited %v for silent ones", since)
+		}
+		for _, conn := range []net.Conn{silent, slow} {
+			if _, err := conn.Read(make([]byte, 1)); !errors.Is(err, io.EOF) {
+				t.Errorf("read %v, want EOF", err)
+			}
+		}
+		if since := time.Since(begin); since != headTimeout {
+			t.Errorf("cut off after %v, want %v", since, headTimeout)
+		}
+	})
+}
+
+// TestHangsUp: a client that leaves before it said anything costs nothing.
+func TestHangsUp(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := serve(t)
+		_ = s.dial().Close()
+		synctest.Wait()
+		if n := len(s.mux.undecided); n != 0 {
+			t.Errorf("%d connections are undecided", n)
+		}
+	})
+}
+
+// TestUndecidedBound: connections above the bound are closed at once.
+func TestUndecidedBound(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := serve(t)
+		var first net.Conn
+		for range undecidedMax {
+			first = s.dial()
+		}
+		if _, err := s.dial().Read(make([]byte, 1)); !errors.Is(err, io.EOF) {
+			t.Errorf("read %v, want EOF", err)
+		}
+		_ = first.Close()
+		synctest.Wait()
+		say(s.dial(), "GET")
+		if _, err := s.mux.HTTP1().Accept(); err != nil {
+			t.Error(err)
+		}
+	})
+}
+
+// TestClose: nothing is left, not even what was decided and not accepted.
+func TestClose(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := serve(t)
+		kept := s.dial()
+		say(kept, preface)
+		accepted, err := s.mux.HTTP2().Accept()
+		if err != nil {
+			t.Fatal(err)
+		}
+		undecided, unaccepted := s.dial(), s.dial()
+		say(unaccepted, preface)
+		synctest.Wait()
+		if err := s.mux.Close(); err != nil {
+			t.Error(err)
+		}
+		if err := <-s.ended; !errors.Is(err, net.ErrClosed) {
+			t.Errorf("Serve: %v, want %v", err, net.ErrClosed)
+		}
+		for _, conn := range []net.Conn{undecided, unaccepted} {
+			if _, err := conn.Read(make([]byte, 1)); !errors.Is(err, io.EOF) {
+				t.Errorf("read %v, want EOF", err)
+			}
+		}
+		for _, listener := range []net.Listener{s.mux.HTTP1(), s.mux.HTTP2()} {
+			if _, err := listener.Accept(); !errors.Is(err, net.ErrClosed) {
+				t.Errorf("Accept: %v, want %v", err, net.ErrClosed)
+			}
+		}
+		say(kept, "still here")
+		if n, err := accepted.Read(make([]byte, 24)); n == 0 || err != nil {
+			t.Errorf("the accepted connection: %v", err)
+		}
+		_ = kept.Close()
+	})
+}
+
+// TestOneSideCloses: a protocol that is not served any more leaves the other.
+func TestOneSideCloses(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := serve(t)
+		_ = s.mux.HTTP2().Close()
+		_ = s.mux.HTTP2().Close()
+		refused := s.dial()
+		say(refused, preface)
+		if _, err := refused.Read(make([]byte, 1)); !errors.Is(err, io.EOF) {
+			t.Errorf("read %v, want EOF", err)
+		}
+		say(s.dial(), "GET")
+		if _, err := s.mux.HTTP1().Accept(); err != nil {
+			t.Error(err)
+		}
+	})
+}
+
+// TestAcceptFails: want of files passes, all else ends it.
+func TestAcceptFails(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := serve(t)
+		begin := time.Now()
+		for range 12 {
+			s.fails <- &net.OpError{Op: "accept", Err: syscall.EMFILE}
+		}
+		say(s.dial(), "GET")
+		if _, err := s.mux.HTTP1().Accept(); err != nil {
+			t.Fatal(err)
+		}
+		if since := time.Since(begin); since < backoffMax || since > 6*backoffMax {
+			t.Errorf("paused for %v in all", since)
+		}
+		broken := errors.New("broken")
+		s.fails <- broken
+		if err := <-s.ended; !errors.Is(err, broken) {
+			t.Errorf("Serve: %v, want %v", err, broken)
+		}
+		if _, err := s.mux.HTTP1().Accept(); !errors.Is(err, net.ErrClosed) {
+			t.Errorf("Accept: %v, want %v", err, net.ErrClosed)
+		}
+	})
+}
+
+// FuzzHead: what was looked at is given back, and only the preface is HTTP/2.
+func FuzzHead(f *testing.F) {
+	f.Add(preface)
+	f.Add(preface[:20] + "x")
+	f.Add("GET /")
+	f.Fuzz(func(t *testing.T, text string) {
+		reader := strings.NewReader(text)
+		head, isHTTP2, err := readHead(reader)
+		if want := strings.HasPrefix(text, preface); isHTTP2 != want {
+			t.Errorf("HTTP/2 is %v, want %v", isHTTP2, want)
+		}
+		rest, _ := io.ReadAll(reader)
+		if string(head)+string(rest) != text {
+			t.Errorf("%q became %q and %q", text, head, rest)
+		}
+		if err != nil && !strings.HasPrefix(preface, text) {
+			t.Error(err)
+		}
+	})
+}
