@@ -1,6 +1,9 @@
 package kv
 
-import "context"
+import (
+	"cmp"
+	"context"
+)
 
 // AlarmKind is what an alarm is about. The numbers are etcd's.
 type AlarmKind uint8
@@ -18,6 +21,23 @@ const (
 type Alarm struct {
 	Node NodeID    `json:"node"`
 	Kind AlarmKind `json:"kind"`
+}
+
+// Compare orders alarms by node, then by kind.
+func (a Alarm) Compare(b Alarm) int {
+	return cmp.Or(cmp.Compare(a.Node, b.Node), cmp.Compare(a.Kind, b.Kind))
+}
+
+// Check refuses an alarm that can't be one, with ErrInvalid.
+func (a Alarm) Check() error {
+	switch {
+	case a.Node == 0:
+		return Invalid("alarm: no node is named")
+	case a.Kind != AlarmNoSpace && a.Kind != AlarmCorrupt:
+		return Invalid("alarm: kind %d is not one of %d (no space), %d (corrupt)", a.Kind,
+			AlarmNoSpace, AlarmCorrupt)
+	}
+	return nil
 }
 
 // Standing is what a node believes of itself and of the system shard.

@@ -129,6 +129,19 @@ type TxnRequest struct {
 	Failure  []Op
 }
 
+// Puts reports whether some operation of t, in either branch and however deep,
+// is a put: whether t may need room.
+func (t *TxnRequest) Puts() bool {
+	for _, branch := range [...][]Op{t.Success, t.Failure} {
+		for i := range branch {
+			if op := &branch[i]; op.Put != nil || op.Txn != nil && op.Txn.Puts() {
+				return true
+			}
+		}
+	}
+	return false
+}
+
 // TxnResponse answers a TxnRequest.
 type TxnResponse struct {
 	// Revision is the transaction's own if it wrote, else the revision that

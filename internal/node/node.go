@@ -21,6 +21,7 @@ import (
 	"github.com/miruvor/miruvor/internal/replica"
 	"github.com/miruvor/miruvor/internal/transport"
 	"github.com/miruvor/miruvor/internal/wire"
+	"github.com/miruvor/miruvor/internal/worker"
 )
 
 // tickInterval is the unit of elections and heartbeats.
@@ -38,6 +39,8 @@ type Node struct {
 	threads threads
 	// hub is nil until then too.
 	hub atomic.Pointer[hub]
+	// standing is what is known of the system shard, nil if nothing is yet.
+	standing atomic.Pointer[worker.Standing]
 	// running counts the node's own goroutines; stopping ends them, stopped is
 	// closed when the threads have ended.
 	running  sync.WaitGroup

@@ -74,6 +74,9 @@ func (t *thread) carryOut(eff *worker.Effects) {
 		t.node.stream(t, eff.Streams[i])
 	}
 	t.reply(eff.Replies)
+	if eff.Standing != nil {
+		t.node.standing.Store(eff.Standing)
+	}
 	if eff.Observed > 0 {
 		t.node.observe(t, eff.Observed)
 	}

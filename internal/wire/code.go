@@ -89,7 +89,7 @@ func CodeOf(err error) Code {
 	if err == nil {
 		return CodeOK
 	}
-	for code := CodeInvalid; code <= CodeLeaseTTLTooLarge; code++ {
+	for code := CodeInvalid; code <= CodeBadTransferee; code++ {
 		if sentinel, ok := sentinels[code]; ok && errors.Is(err, sentinel) {
 			return code
 		}

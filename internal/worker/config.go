@@ -99,4 +99,7 @@ type Effects struct {
 	// Observed is a revision that the oracle told, to be passed on to the
 	// node's other workers; 0 for none.
 	Observed kv.Revision
+	// Standing is what is known of the system shard, if that is news; nil else.
+	// Only the worker that serves the system shard tells.
+	Standing *Standing
 }

@@ -25,6 +25,8 @@ type office struct {
 	lessor  lessor
 	// compaction is led from here too.
 	compaction compaction
+	// standing is what was told last of the system shard.
+	standing Standing
 }
 
 // errand is a request for revisions that waits.

@@ -24,6 +24,9 @@ func (s *Store) LeaseGrant(ctx context.Context, req kv.LeaseGrantRequest) (kv.Le
 		return kv.Lease{}, err
 	}
 	defer s.leave()
+	if err := s.checkRoom(); err != nil {
+		return kv.Lease{}, err
+	}
 	switch {
 	case req.ID < 0:
 		return kv.Lease{}, kv.Invalid("lease id is %d, it must not be negative", req.ID)

@@ -11,6 +11,7 @@ package kvfake
 import (
 	"context"
 	"fmt"
+	"slices"
 	"sync"
 	"time"
 
@@ -32,6 +33,9 @@ type Store struct {
 	// timer runs Expire when the next lease is due; nil before the first.
 	timer   *time.Timer
 	streams map[*stream]bool
+	// standing is what Standing tells, alarms those raised, in order.
+	standing kv.Standing
+	alarms   []kv.Alarm
 }
 
 // Option changes what New makes.
@@ -56,6 +60,7 @@ func New(opts ...Option) *Store {
 		history:  history{versions: map[string][]version{}},
 		leases:   map[kv.LeaseID]*lease{},
 		streams:  map[*stream]bool{},
+		standing: kv.Standing{Cluster: 1, Node: 1, Leader: 1, Term: 1},
 	}
 	for _, opt := range opts {
 		opt(s)
@@ -89,6 +94,11 @@ func (s *Store) Txn(ctx context.Context, req kv.TxnRequest) (kv.TxnResponse, err
 		return kv.TxnResponse{}, err
 	}
 	defer s.leave()
+	if req.Puts() {
+		if err := s.checkRoom(); err != nil {
+			return kv.TxnResponse{}, err
+		}
+	}
 	plan := s.decide(&req)
 	if err := s.checkPlan(plan); err != nil {
 		return kv.TxnResponse{}, err
@@ -129,6 +139,7 @@ func (s *Store) Status(context.Context) (kv.Status, error) {
 		Revision: s.revision,
 		Ready:    true,
 		Nodes:    []kv.NodeStatus{{ID: 1, Name: "fake", Connected: true}},
+		Alarms:   slices.Clone(s.alarms),
 		Shards:   []kv.ShardStatus{{ID: 1, Leader: 1, Revision: s.revision}},
 	}, nil
 }

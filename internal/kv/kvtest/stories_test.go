@@ -24,3 +24,6 @@ func TestFake(t *testing.T) {
 	shared := kvfake.New()
 	Run(t, func(*testing.T) kv.Store { return shared })
 }
+
+// TestFakeMaintainer holds the fake to what operators are promised.
+func TestFakeMaintainer(t *testing.T) { RunMaintainer(t, kvfake.New()) }
