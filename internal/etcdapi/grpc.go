@@ -1,0 +1,50 @@
+package etcdapi
+
+import (
+	"cmp"
+	"math"
+	"time"
+
+	"google.golang.org/grpc"
+	"google.golang.org/grpc/keepalive"
+)
+
+// ServerOptions configure NewServer. What is zero is etcd's default.
+type ServerOptions struct {
+	// StreamsMax is how many requests and streams one connection may have under
+	// way; 0 is as many as HTTP/2 can number.
+	StreamsMax uint32
+	// KeepaliveMinTime is how often a client may ping at most; one that does
+	// so more often is disconnected.
+	KeepaliveMinTime time.Duration
+	// KeepaliveInterval is after how long without a word a client is pinged,
+	// and KeepaliveTimeout how long it has to answer.
+	KeepaliveInterval, KeepaliveTimeout time.Duration
+}
+
+const (
+	keepaliveMinTimeDefault  = 5 * time.Second
+	keepaliveIntervalDefault = 2 * time.Hour
+	keepaliveTimeoutDefault  = 20 * time.Second
+	// messageOverheadBytes is how much longer than the largest request a
+	// message may be, for what is not keys and values.
+	messageOverheadBytes = 512 << 10
+)
+
+// NewServer is a grpc server with all services. The caller serves and stops it.
+func (a *API) NewServer(opts ServerOptions) *grpc.Server {
+	server := grpc.NewServer(
+		grpc.MaxRecvMsgSize(a.limits.RequestBytesMax+messageOverheadBytes),
+		grpc.MaxSendMsgSize(math.MaxInt32),
+		grpc.MaxConcurrentStreams(cmp.Or(opts.StreamsMax, math.MaxUint32)),
+		grpc.KeepaliveEnforcementPolicy(keepalive.EnforcementPolicy{
+			MinTime: cmp.Or(opts.KeepaliveMinTime, keepaliveMinTimeDefault),
+		}),
+		grpc.KeepaliveParams(keepalive.ServerParameters{
+			Time:    cmp.Or(opts.KeepaliveInterval, keepaliveIntervalDefault),
+			Timeout: cmp.Or(opts.KeepaliveTimeout, keepaliveTimeoutDefault),
+		}),
+	)
+	a.Register(server)
+	return server
+}

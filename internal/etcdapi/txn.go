@@ -1,0 +1,189 @@
+package etcdapi
+
+import (
+	pb "go.etcd.io/etcd/api/v3/etcdserverpb"
+
+	"github.com/miruvor/miruvor/internal/kv"
+)
+
+func putRequest(r *pb.PutRequest) kv.PutRequest {
+	return kv.PutRequest{
+		Key: r.Key, Value: r.Value, Lease: kv.LeaseID(r.Lease), PrevKV: r.PrevKv,
+		IgnoreValue: r.IgnoreValue, IgnoreLease: r.IgnoreLease,
+	}
+}
+
+func deleteRequest(r *pb.DeleteRangeRequest) kv.DeleteRequest {
+	return kv.DeleteRequest{Range: keyRange(r.Key, r.RangeEnd), PrevKV: r.PrevKv}
+}
+
+// txnRequest is what the store is asked for a transaction that checkTxn let
+// pass. It shares bytes with r, and fails with kv.ErrInvalid and kv.ErrCompacted.
+func txnRequest(r *pb.TxnRequest) (req kv.TxnRequest, err error) {
+	if len(r.Compare) > 0 {
+		req.Compares = make([]kv.Compare, len(r.Compare))
+	}
+	for i, c := range r.Compare {
+		if req.Compares[i], err = compare(c); err != nil {
+			return req, err
+		}
+	}
+	if req.Success, err = branch(r.Success); err != nil {
+		return req, err
+	}
+	req.Failure, err = branch(r.Failure)
+	return req, err
+}
+
+// compare is a condition. Only the operand that belongs to the target counts;
+// if another was sent, it is compared with zero, as in etcd.
+func compare(c *pb.Compare) (kv.Compare, error) {
+	to := kv.Compare{Key: c.Key, RangeEnd: c.RangeEnd}
+	switch c.Result {
+	case pb.Compare_EQUAL:
+		to.Relation = kv.Equal
+	case pb.Compare_GREATER:
+		to.Relation = kv.Greater
+	case pb.Compare_LESS:
+		to.Relation = kv.Less
+	case pb.Compare_NOT_EQUAL:
+		to.Relation = kv.NotEqual
+	default:
+		return to, kv.Invalid("compare result is %d, the highest is %d",
+			c.Result, pb.Compare_NOT_EQUAL)
+	}
+	switch c.Target {
+	case pb.Compare_VERSION:
+		to.Target, to.Number = kv.CompareVersion, c.GetVersion()
+	case pb.Compare_CREATE:
+		to.Target, to.Number = kv.CompareCreate, c.GetCreateRevision()
+	case pb.Compare_MOD:
+		to.Target, to.Number = kv.CompareMod, c.GetModRevision()
+	case pb.Compare_VALUE:
+		to.Target, to.Value = kv.CompareValue, c.GetValue()
+	case pb.Compare_LEASE:
+		to.Target, to.Number = kv.CompareLease, c.GetLease()
+	default:
+		return to, kv.Invalid("compare target is %d, the highest is %d",
+			c.Target, pb.Compare_LEASE)
+	}
+	return to, nil
+}
+
+func branch(from []*pb.RequestOp) ([]kv.Op, error) {
+	if len(from) == 0 {
+		return nil, nil
+	}
+	ops := make([]kv.Op, len(from))
+	for i := range from {
+		if err := fillOp(&ops[i], from[i]); err != nil {
+			return nil, err
+		}
+	}
+	return ops, nil
+}
+
+func fillOp(to *kv.Op, from *pb.RequestOp) error {
+	switch r := from.Request.(type) {
+	case *pb.RequestOp_RequestRange:
+		if r.RequestRange.Revision < 0 {
+			// Unlike alone, in a transaction it is compared with the floor.
+			return kv.ErrCompacted
+		}
+		req := rangeRequest(r.RequestRange)
+		to.Range = &req
+	case *pb.RequestOp_RequestPut:
+		req := putRequest(r.RequestPut)
+		to.Put = &req
+	case *pb.RequestOp_RequestDeleteRange:
+		req := deleteRequest(r.RequestDeleteRange)
+		to.Delete = &req
+	case *pb.RequestOp_RequestTxn:
+		req, err := txnRequest(r.RequestTxn)
+		to.Txn = &req
+		return err
+	}
+	return nil
+}
+
+// txnAnswer answers r with what the store said to txnRequest(r), but for the
+// header. It shares keys and values with resp.
+func txnAnswer(r *pb.TxnRequest, resp *kv.TxnResponse) *pb.TxnResponse {
+	t := teller{own: int64(resp.Revision), before: int64(resp.Revision)}
+	if hasWritten(resp) {
+		t.before--
+	}
+	return t.txn(r, resp)
+}
+
+// hasWritten tells whether a transaction changed anything.
+func hasWritten(resp *kv.TxnResponse) bool {
+	for i := range resp.Results {
+		switch r := &resp.Results[i]; {
+		case r.Put != nil, r.Delete != nil && r.Delete.Deleted > 0:
+			return true
+		case r.Txn != nil && hasWritten(r.Txn):
+			return true
+		}
+	}
+	return false
+}
+
+// teller writes the answers to the operations of a transaction, in the order
+// in which they ran. The header of each has the revision alone: what it read
+// at, or wrote with.
+type teller struct {
+	// before is the revision that the transaction found, own what it made; they
+	// are the same if it wrote nothing. has tells that something is written.
+	before, own int64
+	has         bool
+}
+
+func (t *teller) txn(r *pb.TxnRequest, resp *kv.TxnResponse) *pb.TxnResponse {
+	ops := r.Success
+	if !resp.Succeeded {
+		ops = r.Failure
+	}
+	answer := &pb.TxnResponse{Succeeded: resp.Succeeded}
+	if len(ops) > 0 {
+		answer.Responses = make([]*pb.ResponseOp, len(ops))
+	}
+	for i := range ops {
+		answer.Responses[i] = t.op(ops[i], &resp.Results[i])
+	}
+	return answer
+}
+
+func (t *teller) op(op *pb.RequestOp, result *kv.Result) *pb.ResponseOp {
+	switch r := op.Request.(type) {
+	case *pb.RequestOp_RequestRange:
+		read := rangeAnswer(r.RequestRange, result.Range)
+		read.Header = t.header()
+		return &pb.ResponseOp{Response: &pb.ResponseOp_ResponseRange{ResponseRange: read}}
+	case *pb.RequestOp_RequestPut:
+		t.has = true
+		put := &pb.PutResponse{Header: t.header(), PrevKv: keyValue(result.Put.Prev)}
+		return &pb.ResponseOp{Response: &pb.ResponseOp_ResponsePut{ResponsePut: put}}
+	case *pb.RequestOp_RequestDeleteRange:
+		t.has = t.has || result.Delete.Deleted > 0
+		deleted := &pb.DeleteRangeResponse{
+			Header: t.header(), Deleted: result.Delete.Deleted,
+			PrevKvs: keyValues(result.Delete.Prev),
+		}
+		return &pb.ResponseOp{
+			Response: &pb.ResponseOp_ResponseDeleteRange{ResponseDeleteRange: deleted},
+		}
+	case *pb.RequestOp_RequestTxn:
+		nested := t.txn(r.RequestTxn, result.Txn)
+		nested.Header = &pb.ResponseHeader{}
+		return &pb.ResponseOp{Response: &pb.ResponseOp_ResponseTxn{ResponseTxn: nested}}
+	}
+	return &pb.ResponseOp{}
+}
+
+func (t *teller) header() *pb.ResponseHeader {
+	if t.has {
+		return &pb.ResponseHeader{Revision: t.own}
+	}
+	return &pb.ResponseHeader{Revision: t.before}
+}
