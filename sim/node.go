@@ -184,6 +184,7 @@ func bounds() replica.Bounds {
 		QueueMax: 200, QueueBytesMax: 1 << 20, EntryBytesMax: 256, EffectBytesMax: 64 << 10,
 		AnswerBytesMax: 1 << 20,
 		LogKeepEntries: 20, LogKeepBytes: 1 << 20, RingBytesMax: 2 << 10,
+		RecentBytesMax: 2 << 10,
 	}
 }
 

@@ -80,12 +80,14 @@ const (
 	DeliverHalf
 	// ResumeLate catches a slow watch up from one revision too late.
 	ResumeLate
+	// StaleRecent keeps a version in memory after it was overwritten.
+	StaleRecent
 )
 
 // All are the mutants that the simulator must catch.
 func All() []Mutant {
 	all := make([]Mutant, 0, len(names))
-	for m := AnswerBeforeCommit; m <= ResumeLate; m++ {
+	for m := AnswerBeforeCommit; m <= StaleRecent; m++ {
 		all = append(all, m)
 	}
 	return all
@@ -100,7 +102,7 @@ var names = [...]string{
 	"answer-before-record", "number-before-prepare", "prepare-before-apply", "read-past-lock",
 	"close-past-lock", "no-tombstone", "expire-early", "sweep-readable",
 	"renew-unlogged", "sweep-unclosed", "end-unclosed", "forget-floor",
-	"deliver-half", "resume-late",
+	"deliver-half", "resume-late", "stale-recent",
 }
 
 func (m Mutant) String() string { return names[m] }

@@ -11,13 +11,17 @@ import (
 // Apply adds a transaction's writes to a batch: the version of each key, its
 // entry in the shard's history, and the change of what hangs on leases. Writes
 // with impossible revisions are refused with kv.ErrCorrupt, and the batch must
-// then not be committed.
-func Apply(b engine.Batch, shard kv.ShardID, rev kv.Revision, writes []Write) error {
-	return ApplyPart(b, shard, rev, Part{Writes: writes})
+// then not be committed. recent, which may be nil, takes note of them.
+func Apply(
+	b engine.Batch, recent *Recent, shard kv.ShardID, rev kv.Revision, writes []Write,
+) error {
+	return ApplyPart(b, recent, shard, rev, Part{Writes: writes})
 }
 
 // ApplyPart is Apply for a transaction that writes in several shards.
-func ApplyPart(b engine.Batch, shard kv.ShardID, rev kv.Revision, part Part) error {
+func ApplyPart(
+	b engine.Batch, recent *Recent, shard kv.ShardID, rev kv.Revision, part Part,
+) error {
 	if rev < kv.FirstRevision || rev > kv.RevisionMax {
 		return fmt.Errorf("%w: shard %v applies the impossible revision %d",
 			kv.ErrCorrupt, shard, int64(rev))
@@ -43,5 +47,6 @@ func ApplyPart(b engine.Batch, shard kv.ShardID, rev kv.Revision, part Part) err
 			return err
 		}
 	}
+	recent.applied(rev, part.Writes)
 	return nil
 }

@@ -23,7 +23,7 @@ func benchEngine(b *testing.B, n, versions int) (engine.Engine, kv.Revision) {
 			w := Write{
 				Key: benchKey(i), Value: make([]byte, 256), Create: create, Version: int64(v + 1),
 			}
-			if err := Apply(batch, testShard, rev, []Write{w}); err != nil {
+			if err := Apply(batch, nil, testShard, rev, []Write{w}); err != nil {
 				b.Fatal(err)
 			}
 			if err := batch.Commit(); err != nil {
@@ -160,7 +160,7 @@ func BenchmarkApply(b *testing.B) {
 	b.ReportAllocs()
 	for b.Loop() {
 		batch := e.NewBatch()
-		if err := Apply(batch, testShard, 2, writes); err != nil {
+		if err := Apply(batch, nil, testShard, 2, writes); err != nil {
 			b.Fatal(err)
 		}
 		if err := batch.Close(); err != nil {

@@ -68,7 +68,7 @@ func getEvaluator(v View, own kv.Revision) *evaluator {
 	e.view = v
 	e.effect.rev = own
 	e.layers = layers{
-		own: &e.effect, overlay: v.Overlay, reader: v.Reader,
+		own: &e.effect, overlay: v.Overlay, reader: v.Reader, recent: v.Recent,
 		at: newest, last: &e.last, scratch: &e.buffers, budget: &e.buffers.budget,
 	}
 	e.buffers.budget = budget{most: v.BytesMax}

@@ -37,6 +37,7 @@ type layers struct {
 	own     *ownWrites
 	overlay *Overlay
 	reader  engine.Reader
+	recent  *Recent
 	// at is the highest revision that is seen.
 	at kv.Revision
 	// last is nil if looking a key up twice is rare.
@@ -90,6 +91,17 @@ func (l *layers) stored(key []byte) (v version, found bool, err error) {
 }
 
 func (l *layers) seek(key []byte) (v version, found bool, err error) {
+	if v, found, known := l.recent.lookup(key, l.at); known {
+		return v, found, nil
+	}
+	if v, found, err = l.read(key); err == nil && l.recent.wants(l.at) {
+		l.recent.keep(v, found)
+	}
+	return v, found, err
+}
+
+// read looks key up in the engine.
+func (l *layers) read(key []byte) (v version, found bool, err error) {
 	v.key = key
 	seek := keyspace.VersionPrefix(l.scratch.key[:0], key)
 	prefix := seek

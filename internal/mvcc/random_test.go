@@ -65,6 +65,7 @@ type leader struct {
 	current kv.Revision
 	// numbers is every number ever given.
 	numbers map[uint64]kv.Revision
+	recent  *Recent
 }
 
 type flying struct {
@@ -81,6 +82,8 @@ func newLeader(t *testing.T, seed uint64, e engine.Engine) *leader {
 		t: t, gen: generator{Rand: rand.New(rand.NewPCG(seed, 1))},
 		model: newModel(), engine: e, overlay: NewOverlay(),
 		current: kv.FirstRevision, numbers: map[uint64]kv.Revision{},
+		// So little that it forgets all the time.
+		recent: NewRecent(4*recentOverhead, kv.FirstRevision),
 	}
 }
 
@@ -167,7 +170,9 @@ func (l *leader) propose(req *kv.TxnRequest) {
 }
 
 func (l *leader) view() View {
-	return View{Reader: l.engine, Overlay: l.overlay, Current: l.current}
+	return View{
+		Reader: l.engine, Recent: l.recent, Overlay: l.overlay, Current: l.current,
+	}
 }
 
 // number numbers the next proposal.
@@ -206,12 +211,16 @@ func (l *leader) apply() {
 		l.t.Fatalf("decoding: %v, %d bytes left", err, len(rest))
 	}
 	b := l.engine.NewBatch()
-	if err := Apply(b, testShard, rev, writes); err != nil {
+	if err := Apply(b, l.recent, testShard, rev, writes); err != nil {
 		l.t.Fatal(err)
+	}
+	if l.gen.oneIn(2) {
+		l.readAt() // which must not remember what the engine does not have yet
 	}
 	if err := b.Commit(); err != nil {
 		l.t.Fatal(err)
 	}
+	l.recent.Settle(rev)
 	l.overlay.Done(f.seq)
 	l.flight, l.numbered = l.flight[1:], l.numbered-1
 }

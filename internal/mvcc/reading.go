@@ -35,7 +35,12 @@ func NewReading(v View, req kv.RangeRequest) (*Reading, error) {
 func (r *Reading) Next(keysMax int) (done bool, err error) {
 	s := getScratch()
 	defer s.release()
-	l := layers{reader: r.view.Reader, at: r.at, scratch: s, budget: &r.budget}
+	l := layers{
+		reader: r.view.Reader, recent: r.view.Recent, at: r.at, scratch: s, budget: &r.budget,
+	}
+	if isPoint(r.rest) {
+		return true, r.page.fill(&l)
+	}
 	seen := 0
 	for v, err := range l.scan(r.rest, r.page.req.Reverse) {
 		if err != nil {

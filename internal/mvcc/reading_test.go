@@ -15,7 +15,7 @@ func TestReadingInParts(t *testing.T) {
 	b := e.NewBatch()
 	for i := range kv.Revision(10) {
 		w := Write{Key: fmt.Appendf(nil, "k%d", i), Value: []byte("v"), Create: i + 2, Version: 1}
-		if err := Apply(b, 1, i+2, []Write{w}); err != nil {
+		if err := Apply(b, nil, 1, i+2, []Write{w}); err != nil {
 			t.Fatal(err)
 		}
 	}

@@ -168,7 +168,7 @@ func (s *story) apply(seq uint64) string {
 		return rev, known
 	})
 	b := s.engine.NewBatch()
-	if err := Apply(b, testShard, rev, eval.Writes); err != nil {
+	if err := Apply(b, nil, testShard, rev, eval.Writes); err != nil {
 		return outcome(err)
 	}
 	s.commit(b)

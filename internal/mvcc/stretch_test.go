@@ -22,7 +22,7 @@ func TestReadStretch(t *testing.T) {
 			})
 		}
 		b := e.NewBatch()
-		if err := errors.Join(Apply(b, 1, rev, list), b.Commit()); err != nil {
+		if err := errors.Join(Apply(b, nil, 1, rev, list), b.Commit()); err != nil {
 			t.Fatal(err)
 		}
 	}

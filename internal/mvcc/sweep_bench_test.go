@@ -45,7 +45,7 @@ func BenchmarkSweep(b *testing.B) {
 
 func benchApply(b *testing.B, e engine.Engine, rev kv.Revision, key int) {
 	batch := e.NewBatch()
-	err := Apply(batch, testShard, rev, []Write{{
+	err := Apply(batch, nil, testShard, rev, []Write{{
 		Key: fmt.Appendf(nil, "key/%09d", key), Value: make([]byte, 200), Create: 1, Version: 2,
 	}})
 	if err == nil {

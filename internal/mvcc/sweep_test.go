@@ -99,7 +99,7 @@ func (g *garden) write() {
 		writes = append(writes, w)
 	}
 	b := g.engine.NewBatch()
-	g.must(Apply(b, testShard, g.last, writes))
+	g.must(Apply(b, nil, testShard, g.last, writes))
 	g.must(b.Commit())
 	g.written[g.last] = writes
 }
@@ -238,7 +238,7 @@ func TestSweepCountsWhatGoes(t *testing.T) {
 	bytes := 0
 	for rev := kv.Revision(2); rev < 1002; rev++ {
 		b := g.engine.NewBatch()
-		g.must(Apply(b, testShard, rev, []Write{
+		g.must(Apply(b, nil, testShard, rev, []Write{
 			{Key: []byte("hot"), Create: 2, Version: int64(rev - 1), Value: make([]byte, 100)},
 		}))
 		g.must(b.Commit())

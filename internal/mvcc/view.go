@@ -14,6 +14,8 @@ type View struct {
 	// Overlay lies above Reader. It is nil when nothing in flight matters,
 	// as in a read at a revision that waited for what overlaps it.
 	Overlay *Overlay
+	// Recent, if set, knows newest versions in Reader.
+	Recent *Recent
 	// At is the revision that the view shows; 0 is the newest state, with
 	// everything in the overlay.
 	At kv.Revision
@@ -44,7 +46,7 @@ func (v View) Range(req kv.RangeRequest) (kv.RangeResponse, error) {
 	defer s.release()
 	s.budget = budget{most: v.BytesMax}
 	return v.readRange(&req, layers{
-		reader: v.Reader, overlay: v.Overlay, scratch: s, budget: &s.budget,
+		reader: v.Reader, recent: v.Recent, overlay: v.Overlay, scratch: s, budget: &s.budget,
 	})
 }
 

@@ -88,11 +88,11 @@ func TestApplyRefusesImpossibleRevisions(t *testing.T) {
 	b := memory.New().NewBatch()
 	put := []Write{{Key: []byte("a"), Create: 5, Version: 1}}
 	for _, rev := range []kv.Revision{0, -1, 4, kv.RevisionMax + 1, Provisional(1)} {
-		if err := Apply(b, testShard, rev, put); !errors.Is(err, kv.ErrCorrupt) {
+		if err := Apply(b, nil, testShard, rev, put); !errors.Is(err, kv.ErrCorrupt) {
 			t.Errorf("applied at %d: %v", int64(rev), err)
 		}
 	}
-	if err := Apply(b, testShard, 5, put); err != nil {
+	if err := Apply(b, nil, testShard, 5, put); err != nil {
 		t.Error(err)
 	}
 }
@@ -181,7 +181,7 @@ func TestReadsGoNoFurtherThanTheyNeed(t *testing.T) {
 	b := e.NewBatch()
 	for rev := kv.Revision(2); rev < 1000; rev++ {
 		w := Write{Key: []byte{'a' + byte(rev%4)}, Create: 2, Version: 1}
-		if err := Apply(b, testShard, rev, []Write{w}); err != nil {
+		if err := Apply(b, nil, testShard, rev, []Write{w}); err != nil {
 			t.Fatal(err)
 		}
 	}

@@ -175,15 +175,20 @@ func (n *Node) waitingFor() string {
 		" (a new data directory needs it once)"
 }
 
+// recentBytesMax is what all replicas of a node keep of newest versions together.
+const recentBytesMax = 64 << 20
+
 // workerConfig is what the index'th of count workers gets.
 func (n *Node) workerConfig(index, count int, id member.Identity) worker.Config {
 	timing := replica.DefaultTiming()
 	timing.RequestTimeout = n.cfg.RequestTimeout
 	timing.ElectionTicks = cmp.Or(n.cfg.lab.electionTicks, timing.ElectionTicks)
+	bounds := n.cfg.lab.bounds
+	bounds.RecentBytesMax = recentBytesMax / max(1, len(n.held(n.membership.self.ID)))
 	return worker.Config{
 		Place: worker.Place{Index: index, Count: count}, Node: n.membership.self.ID,
 		Incarnation: id.ReplicaIncarnation(), Engine: n.engine, Log: n.raftlog, Map: n.shards,
-		Timing: timing, Bounds: n.cfg.lab.bounds, ReadMode: n.cfg.ReadMode,
+		Timing: timing, Bounds: bounds, ReadMode: n.cfg.ReadMode,
 		AutoCompaction: n.cfg.AutoCompaction,
 		Restarted:      n.membership.restarted, Logger: n.log,
 	}

@@ -87,7 +87,7 @@ func (r *Replica) applyEffects(b engine.Batch, e *raftpb.Entry, body []byte) err
 		if eff.rev <= r.state.applied.Ordered {
 			return fmt.Errorf("revision %v follows %v", eff.rev, r.state.applied.Ordered)
 		}
-		if err := mvcc.Apply(b, r.cfg.Shard, eff.rev, eff.writes); err != nil {
+		if err := mvcc.Apply(b, r.recent, r.cfg.Shard, eff.rev, eff.writes); err != nil {
 			return err
 		}
 		r.state.applied.Ordered = eff.rev

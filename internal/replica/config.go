@@ -57,6 +57,8 @@ type Bounds struct {
 	// RingBytesMax bounds the last events of a shard that are kept in memory
 	// while somebody is fed with them; with 0 all come from the history.
 	RingBytesMax int
+	// RecentBytesMax bounds the newest versions that are kept in memory.
+	RecentBytesMax int
 }
 
 // DefaultBounds are the limits of a real node.
@@ -65,7 +67,7 @@ func DefaultBounds() Bounds {
 		QueueMax: 5000, QueueBytesMax: 64 << 20, EntryBytesMax: 1 << 20,
 		EffectBytesMax: 8 << 20, AnswerBytesMax: 8 << 20,
 		LogKeepEntries: 10_000, LogKeepBytes: 32 << 20,
-		RingBytesMax: 4 << 20,
+		RingBytesMax: 4 << 20, RecentBytesMax: 16 << 20,
 	}
 }
 

@@ -159,7 +159,7 @@ func (r *Replica) applyPart(b engine.Batch, h *held, rev kv.Revision, effect []b
 	if err != nil {
 		return err
 	}
-	if err := mvcc.ApplyPart(b, r.cfg.Shard, rev, part); err != nil {
+	if err := mvcc.ApplyPart(b, r.recent, r.cfg.Shard, rev, part); err != nil {
 		return err
 	}
 	r.state.applied.Revision = max(r.state.applied.Revision, rev)

@@ -23,7 +23,7 @@ func TestLongReadsAndFloors(t *testing.T) {
 	write := func(at kv.Revision) {
 		b := n.engine.NewBatch()
 		for i := range kv.Revision(keys) {
-			c.must(mvcc.Apply(b, 1, at+i, []mvcc.Write{{
+			c.must(mvcc.Apply(b, nil, 1, at+i, []mvcc.Write{{
 				Key: fmt.Appendf(nil, "%d", i), Value: fmt.Append(nil, at),
 				Create: at + i, Version: 1,
 			}}))

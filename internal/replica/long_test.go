@@ -21,7 +21,7 @@ func TestLongReadsAreDoneInParts(t *testing.T) {
 	load := func(from kv.Revision) {
 		b := n.engine.NewBatch()
 		for i := range kv.Revision(keys) {
-			c.must(mvcc.Apply(b, 1, from+i, []mvcc.Write{{
+			c.must(mvcc.Apply(b, nil, 1, from+i, []mvcc.Write{{
 				Key: fmt.Appendf(nil, "%d %d", i, from), Value: []byte("v"),
 				Create: from + i, Version: 1,
 			}}))

@@ -46,6 +46,7 @@ func (r *Replica) Committed(now wire.Instant, out *Output) {
 		}
 	}
 	r.role.unapplied = nil
+	r.recent.Settle(r.state.applied.Revision)
 	r.answerApplied(out)
 	r.flushAnswers(out)
 	r.tellNew(now, out)

@@ -24,6 +24,7 @@ type Replica struct {
 	log    *slog.Logger
 	raft   *raft.RawNode
 	state  state
+	recent *mvcc.Recent
 	role   role
 	lease  lease
 	queue  queue
@@ -127,7 +128,11 @@ func newReplica(cfg Config, id kv.ReplicaID, st state) *Replica {
 		cfg: cfg, id: id, state: st,
 		log: cfg.Logger.With(
 			"shard", cfg.Shard, "replica", uint64(id)),
-		queue: queue{overlay: mvcc.NewOverlay()}, duties: duties{locks: newLocks()},
+		recent: mvcc.NewRecent(cfg.Bounds.RecentBytesMax, st.applied.Revision),
+		queue:  queue{overlay: mvcc.NewOverlay()}, duties: duties{locks: newLocks()},
+	}
+	if cfg.Mutant == mutant.StaleRecent {
+		r.recent.Spoil()
 	}
 	r.floors.sweep.restart(st.compacted)
 	return r

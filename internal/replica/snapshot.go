@@ -125,6 +125,7 @@ func (r *Replica) restored(out *Output) {
 	}
 	r.role.restoring--
 	r.state = st
+	r.recent.Clear(st.applied.Revision)
 	if err := errors.Join(r.loadLocks(), r.loadMarks()); err != nil {
 		r.broken(st.applied.Index, "%v", err)
 	}

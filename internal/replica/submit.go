@@ -108,7 +108,7 @@ func (r *Replica) evaluate(out *Output) {
 		}
 		it.seq = q.next()
 		view := mvcc.View{
-			Reader: r.cfg.Engine, Overlay: q.overlay,
+			Reader: r.cfg.Engine, Recent: r.recent, Overlay: q.overlay,
 			Current: r.currentFor(it), Compacted: r.state.compacted,
 			BytesMax: r.cfg.Bounds.AnswerBytesMax, Leases: &r.leases,
 		}

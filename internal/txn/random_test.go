@@ -177,7 +177,7 @@ func (w *world) write() {
 	w.last++
 	finish(&eval, w.last)
 	batch := w.engine.NewBatch()
-	if err := mvcc.Apply(batch, 1, w.last, eval.Writes); err != nil {
+	if err := mvcc.Apply(batch, nil, 1, w.last, eval.Writes); err != nil {
 		panic(err)
 	}
 	if err := batch.Commit(); err != nil {
