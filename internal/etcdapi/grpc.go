@@ -34,6 +34,7 @@ const (
 // NewServer is a grpc server with all services. The caller serves and stops it.
 func (a *API) NewServer(opts ServerOptions) *grpc.Server {
 	server := grpc.NewServer(
+		grpc.ForceServerCodecV2(newFrameCodec()),
 		grpc.MaxRecvMsgSize(a.limits.RequestBytesMax+messageOverheadBytes),
 		grpc.MaxSendMsgSize(math.MaxInt32),
 		grpc.MaxConcurrentStreams(cmp.Or(opts.StreamsMax, math.MaxUint32)),

@@ -42,6 +42,7 @@ type API struct {
 	limits   kv.Limits
 	timeout  time.Duration
 	progress time.Duration
+	events   sharedEvents
 }
 
 // New makes the services. They are safe for concurrent use.
@@ -60,7 +61,7 @@ func New(opts Options) *API {
 	}
 	return &API{
 		store: opts.Store, maint: opts.Maintainer, log: opts.Logger, limits: opts.Limits,
-		timeout: opts.RequestTimeout, progress: opts.ProgressInterval,
+		timeout: opts.RequestTimeout, progress: max(opts.ProgressInterval, progressIntervalMin),
 	}
 }
 

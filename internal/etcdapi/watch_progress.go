@@ -1,0 +1,143 @@
+package etcdapi
+
+import (
+	"math/rand/v2"
+	"sync/atomic"
+	"time"
+
+	pb "go.etcd.io/etcd/api/v3/etcdserverpb"
+
+	"github.com/miruvor/miruvor/internal/kv"
+)
+
+// questionsMax is how many questions of progress a stream may wait for.
+const questionsMax = 100
+
+// question is one of progress, which the store answers once all watches of the
+// stream have got as far as it was then.
+type question struct {
+	// ofClient says that the client asked, and not the clock.
+	ofClient bool
+	// last is the last watch that was there.
+	last kv.WatchID
+}
+
+// ask asks the store, which answers in the order of the questions. A stream
+// without watches has no progress.
+func (s *watchSender) ask(ofClient bool) {
+	if len(s.watches) == 0 || len(s.questions) >= questionsMax {
+		return
+	}
+	s.questions = append(s.questions, question{ofClient, s.last})
+	s.stream.Progress()
+}
+
+// answer tells the client what the store answered to the oldest question.
+func (s *watchSender) answer(revision kv.Revision) error {
+	if len(s.questions) == 0 {
+		return nil
+	}
+	q := s.questions[0]
+	s.questions = s.questions[1:]
+	if q.ofClient {
+		return s.answerAll(q, revision)
+	}
+	for _, w := range s.watches {
+		if !w.due || w.inner > q.last {
+			continue
+		}
+		w.due = false
+		if w.from > revision {
+			continue
+		}
+		if err := s.sendProgress(w.id, revision); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// answerAll answers for all watches, or not at all. A watch that came after
+// the question may not have got as far: then it is put again. One from the
+// future has no progress yet.
+func (s *watchSender) answerAll(q question, revision kv.Revision) error {
+	if q.last < s.last {
+		s.ask(true)
+		return nil
+	}
+	for _, w := range s.watches {
+		if w.from > revision {
+			return nil
+		}
+	}
+	if len(s.watches) == 0 {
+		return nil
+	}
+	return s.sendProgress(invalidWatchID, revision)
+}
+
+func (s *watchSender) sendProgress(id int64, revision kv.Revision) error {
+	return s.client.SendMsg(&pb.WatchResponse{Header: s.api.header(revision), WatchId: id})
+}
+
+// tick has those watches told of their progress that want to, and had no event
+// since the last tick.
+func (s *watchSender) tick() {
+	wanted, due := false, false
+	for _, w := range s.watches {
+		if !w.notify {
+			continue
+		}
+		wanted, due = true, due || w.quiet
+		w.due, w.quiet = w.due || w.quiet, true
+	}
+	if due {
+		s.ask(false)
+	}
+	if wanted {
+		s.ticker.start(s.api.progress)
+	}
+}
+
+// watchTicker rings when it is time to tell of progress. The zero one stands;
+// its methods are for one goroutine.
+type watchTicker struct {
+	ring    func()
+	timer   *time.Timer
+	running bool
+	passed  atomic.Bool
+}
+
+// start makes it ring once, after the interval and up to a tenth of it more:
+// clients that came at the same time need not be told at the same time.
+func (t *watchTicker) start(interval time.Duration) {
+	if t.running {
+		return
+	}
+	t.running = true
+	interval += rand.N(interval/10 + 1)
+	if t.timer != nil {
+		t.timer.Reset(interval)
+		return
+	}
+	t.timer = time.AfterFunc(interval, func() {
+		t.passed.Store(true)
+		t.ring()
+	})
+}
+
+// ticked reports, once, that the time has passed.
+func (t *watchTicker) ticked() bool {
+	if !t.passed.Load() {
+		return false
+	}
+	t.passed.Store(false)
+	t.running = false
+	return true
+}
+
+func (t *watchTicker) stop() {
+	if t.timer != nil {
+		t.timer.Stop()
+	}
+}

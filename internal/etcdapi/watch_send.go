@@ -1,0 +1,155 @@
+package etcdapi
+
+import (
+	"context"
+
+	pb "go.etcd.io/etcd/api/v3/etcdserverpb"
+
+	"github.com/miruvor/miruvor/internal/kv"
+)
+
+// watchSender sends all that a stream has to tell.
+type watchSender struct {
+	api    *API
+	client pb.Watch_WatchServer
+	stream kv.WatchStream
+	link   *watchLink
+	// watches were told to have begun, and have not ended; last is the highest
+	// of them ever.
+	watches map[kv.WatchID]*watch
+	last    kv.WatchID
+
+	// questions are those that the store has not answered.
+	questions []question
+	ticker    watchTicker
+}
+
+func newWatchSender(
+	api *API, client pb.Watch_WatchServer, stream kv.WatchStream, link *watchLink,
+) *watchSender {
+	s := &watchSender{
+		api: api, client: client, stream: stream, link: link,
+		watches: map[kv.WatchID]*watch{},
+	}
+	s.ticker.ring = link.ring
+	return s
+}
+
+func (s *watchSender) close() { s.ticker.stop() }
+
+// run sends until the stream ends, and returns why.
+func (s *watchSender) run() error {
+	wait := s.link.arm()
+	for {
+		if wait.Err() != nil {
+			wait = s.link.arm()
+		}
+		if err := s.heed(); err != nil {
+			return err
+		}
+		resp, err := s.stream.Next(wait)
+		switch {
+		case err == nil:
+			err = s.tell(&resp)
+		case wait.Err() != nil && s.link.ctx.Err() == nil:
+			continue // somebody rang
+		}
+		if err != nil {
+			return err
+		}
+	}
+}
+
+// heed does what waits to be done before the next response.
+func (s *watchSender) heed() error {
+	for {
+		select {
+		case n := <-s.link.notices:
+			if err := s.take(n); err != nil {
+				return err
+			}
+		default:
+			if s.ticker.ticked() {
+				s.tick()
+			}
+			return nil
+		}
+	}
+}
+
+// take does what a notice says.
+func (s *watchSender) take(n notice) error {
+	if n.progress {
+		s.ask(true)
+		return nil
+	}
+	delete(s.watches, n.ended)
+	if err := s.client.SendMsg(n.reply); err != nil {
+		return err
+	}
+	if w := n.begun; w != nil {
+		s.watches[w.inner] = w
+		s.last = max(s.last, w.inner)
+		if w.notify {
+			s.ticker.start(s.api.progress)
+		}
+	}
+	return nil
+}
+
+// tell sends what the store has to tell.
+func (s *watchSender) tell(resp *kv.WatchResponse) error {
+	if resp.ID == 0 {
+		return s.answer(resp.Revision)
+	}
+	w, err := s.await(resp.ID)
+	switch {
+	case err != nil || w == nil:
+		return err
+	case resp.Compacted != 0:
+		delete(s.watches, resp.ID)
+		return s.client.SendMsg(&pb.WatchResponse{
+			Header: s.api.header(0), WatchId: w.id, Canceled: true,
+			CompactRevision: int64(resp.Compacted),
+		})
+	case len(resp.Events) == 0:
+		return nil
+	}
+	w.quiet = false
+	return s.sendEvents(w, resp)
+}
+
+// await is the watch of an id, nil if it has ended. If the store was faster
+// than the receiver, who has yet to tell that the watch has begun, it waits.
+func (s *watchSender) await(id kv.WatchID) (*watch, error) {
+	for id > s.last {
+		select {
+		case n := <-s.link.notices:
+			if err := s.take(n); err != nil {
+				return nil, err
+			}
+		case <-s.link.ctx.Done():
+			return nil, context.Cause(s.link.ctx)
+		}
+	}
+	return s.watches[id], nil
+}
+
+// sendEvents sends events, in parts if they are long and the client can put
+// them together.
+func (s *watchSender) sendEvents(w *watch, resp *kv.WatchResponse) error {
+	m := watchMessage{standing: s.api.maint.Standing(), revision: resp.Revision, id: w.id}
+	encoded := s.api.events.encode(resp.Events)
+	if !w.fragment || len(resp.Events) < 2 || m.size(encoded) < s.api.fragmentBytes() {
+		return s.client.SendMsg(m.frame(encoded))
+	}
+	for part := range m.fragments(resp.Events, encoded, s.api.fragmentBytes()) {
+		if err := s.client.SendMsg(part); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// fragmentBytes is the size that a response does not reach if it can be cut.
+func (a *API) fragmentBytes() int { return a.limits.RequestBytesMax + messageOverheadBytes }
