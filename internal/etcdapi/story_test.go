@@ -73,6 +73,8 @@ func (s *story) run(t *testing.T, d *datadriven.TestData) string {
 		return call(ctx, d, &pb.LeaseLeasesRequest{}, s.lease.LeaseLeases)
 	case "keep-alive":
 		return s.keepAlive(ctx, d)
+	case "fill":
+		return s.fill(t, d)
 	case "wait":
 		var seconds int
 		d.ScanArgs(t, "seconds", &seconds)
@@ -80,6 +82,19 @@ func (s *story) run(t *testing.T, d *datadriven.TestData) string {
 		return ""
 	}
 	t.Fatalf("%s: no command %q", d.Pos, d.Cmd)
+	return ""
+}
+
+// fill puts keys k00, k01 and so on.
+func (s *story) fill(t *testing.T, d *datadriven.TestData) string {
+	var keys int
+	d.ScanArgs(t, "keys", &keys)
+	for i := range keys {
+		req := &pb.PutRequest{Key: fmt.Appendf(nil, "k%02d", i), Value: []byte("v")}
+		if _, err := s.kv.Put(t.Context(), req); err != nil {
+			return told(nil, err)
+		}
+	}
 	return ""
 }
 

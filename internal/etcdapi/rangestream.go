@@ -1,0 +1,136 @@
+package etcdapi
+
+import (
+	"context"
+
+	pb "go.etcd.io/etcd/api/v3/etcdserverpb"
+	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/status"
+	"google.golang.org/protobuf/proto"
+
+	"github.com/miruvor/miruvor/internal/kv"
+)
+
+// streamKeysFirst is how many keys the first chunk of a streamed range has.
+const streamKeysFirst = 10
+
+// RangeStream reads a range in chunks that together are the answer of Range:
+// all of one snapshot, and header, count and whether there is more in the last.
+func (s *kvServer) RangeStream(r *pb.RangeRequest, stream pb.KV_RangeStreamServer) error {
+	if err := checkRangeStream(r); err != nil {
+		return err
+	}
+	if r.CountOnly {
+		answer, err := s.Range(stream.Context(), r)
+		if err != nil {
+			return err
+		}
+		return stream.Send(&pb.RangeStreamResponse{RangeResponse: answer})
+	}
+	c := chunks{api: s.api, request: r, req: rangeRequest(r), size: streamKeysFirst}
+	c.req.Reverse, c.req.WantCount, c.req.BytesMax = false, false, pageBytesMax
+	c.left, c.req.Limit = c.req.Limit, 0
+	for !c.done {
+		chunk, err := c.next(stream.Context())
+		if err != nil {
+			return failure(err)
+		}
+		if err := stream.Send(&pb.RangeStreamResponse{RangeResponse: chunk}); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func checkRangeStream(r *pb.RangeRequest) error {
+	if err := checkRange(r); err != nil {
+		return err
+	}
+	byKey := r.SortTarget == pb.RangeRequest_KEY && r.SortOrder == pb.RangeRequest_ASCEND
+	switch {
+	case r.SortOrder != pb.RangeRequest_NONE && !byKey:
+		return status.Error(codes.Unimplemented,
+			"RangeStream does not support custom sort orders")
+	case hasFilters(r):
+		return status.Error(codes.Unimplemented,
+			"RangeStream does not support revision filters")
+	}
+	return nil
+}
+
+// chunks are the parts of one streamed range.
+type chunks struct {
+	api     *API
+	request *pb.RangeRequest
+	// req is for the next chunk. Its revision is that of the first.
+	req kv.RangeRequest
+	// size is how many keys the next chunk may have; left how many may still
+	// come, 0 if there is no limit.
+	size, left int
+	// header is the revision of the header, that of the first chunk's answer;
+	// sent is how many keys went out.
+	header kv.Revision
+	sent   int64
+	done   bool
+}
+
+// next is the next chunk.
+func (c *chunks) next(ctx context.Context) (*pb.RangeResponse, error) {
+	c.req.Limit = c.size
+	if c.left > 0 {
+		c.req.Limit = min(c.size, c.left)
+	}
+	read, err := c.api.store.Range(ctx, c.req)
+	if err != nil {
+		return nil, err
+	}
+	if c.header == 0 {
+		c.header = read.Revision
+	}
+	if c.req.Revision == 0 {
+		c.req.Revision = read.Revision
+	}
+	c.sent += int64(len(read.KVs))
+	chunk := &pb.RangeResponse{Kvs: keyValues(read.KVs)}
+	if c.request.KeysOnly {
+		stripValues(chunk.Kvs, c.request.SortTarget)
+	}
+	if read.More {
+		pass(&c.req, read.KVs[len(read.KVs)-1].Key)
+	}
+	if !read.More || len(read.KVs) == c.left {
+		return chunk, c.last(ctx, chunk, read.More)
+	}
+	if c.left > 0 {
+		c.left -= len(read.KVs)
+	}
+	c.size = nextChunk(c.size, proto.Size(chunk), c.api.limits.RequestBytesMax)
+	return chunk, nil
+}
+
+// last completes the last chunk. What a limit left out is counted.
+func (c *chunks) last(ctx context.Context, chunk *pb.RangeResponse, more bool) error {
+	c.done = true
+	chunk.Header, chunk.More, chunk.Count = c.api.header(c.header), more, c.sent
+	if !more {
+		return nil
+	}
+	rest, err := c.api.store.Range(ctx, kv.RangeRequest{
+		Range: c.req.Range, Revision: c.req.Revision,
+		Serializable: c.req.Serializable, CountOnly: true,
+	})
+	chunk.Count += rest.Count
+	return err
+}
+
+// nextChunk is how many keys the chunk after one of size keys may have, so that
+// chunks come near a target, in bytes, without going up and down about it.
+func nextChunk(size, bytes, bytesTarget int) int {
+	switch {
+	case bytes < bytesTarget/2:
+		return size * 2
+	case bytes > bytesTarget*2:
+		return max(size/2, 1)
+	}
+	return size
+}
