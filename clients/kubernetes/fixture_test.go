@@ -84,7 +84,7 @@ func newFixture(t *testing.T, c *cluster, g gates) *fixture {
 	t.Cleanup(func() { etcdfeature.DefaultFeatureSupportChecker = checker })
 
 	f := &fixture{client: newClient(t, c), codec: newCodec()}
-	f.marking = storagetesting.NewPrefixTransformer([]byte(marker), false)
+	f.marking = newMarking()
 	f.transformer = &faultyTransformer{Transformer: f.marking}
 	f.lists = storagetesting.NewKubernetesRecorder(f.client.Kubernetes)
 	f.kv = storagetesting.NewKVRecorder(f.client.KV, f.lists)
@@ -129,6 +129,10 @@ func (f *fixture) open(t *testing.T) {
 
 func newPod() runtime.Object     { return &example.Pod{} }
 func newPodList() runtime.Object { return &example.PodList{} }
+
+func newMarking() *storagetesting.PrefixTransformer {
+	return storagetesting.NewPrefixTransformer([]byte(marker), false)
+}
 
 func newCodec() *faultyCodec {
 	return &faultyCodec{Codec: apitesting.TestCodec(codecs, examplev1.SchemeGroupVersion)}

@@ -1,0 +1,89 @@
+package kubernetes
+
+import (
+	"context"
+	"fmt"
+	"strconv"
+	"testing"
+
+	"golang.org/x/sync/errgroup"
+	"k8s.io/apimachinery/pkg/runtime"
+	"k8s.io/apiserver/pkg/apis/example"
+	"k8s.io/apiserver/pkg/storage"
+)
+
+const (
+	servers           = 3
+	updatesPerServer  = 20
+	counterAnnotation = "counter"
+)
+
+// TestServersAgree lets API servers, each on a node of its own, count in
+// one object: no update is lost, and each server then lists what the
+// last one wrote.
+func TestServersAgree(t *testing.T) {
+	onEach(t, func(t *testing.T, c *cluster) {
+		ctx := testContext(t)
+		first := newFixture(t, c.through(0), nil)
+		pod := &example.Pod{}
+		pod.Namespace, pod.Name = "test-ns", "counted"
+		key := prefix + "test-ns/counted"
+		if err := first.Create(ctx, key, pod, nil, 0); err != nil {
+			t.Fatal(err)
+		}
+		stores := []storage.Interface{first.Interface}
+		for i := range servers - 1 {
+			stores = append(stores, openOn(t, c.through(i+1)))
+		}
+		group, groupContext := errgroup.WithContext(ctx)
+		for _, store := range stores {
+			group.Go(func() error { return count(groupContext, store, key) })
+		}
+		if err := group.Wait(); err != nil {
+			t.Fatal(err)
+		}
+		for i, store := range stores {
+			var list example.PodList
+			opts := storage.ListOptions{Predicate: storage.Everything, Recursive: true}
+			if err := store.GetList(ctx, prefix, opts, &list); err != nil {
+				t.Fatal(err)
+			}
+			want := strconv.Itoa(servers * updatesPerServer)
+			if len(list.Items) != 1 || list.Items[0].Annotations[counterAnnotation] != want {
+				t.Errorf("server %d lists %+v", i, list.Items)
+			}
+		}
+	})
+}
+
+// through is the cluster with one of its endpoints only.
+func (c *cluster) through(i int) *cluster {
+	return &cluster{shape: c.shape, endpoints: c.endpoints[i%len(c.endpoints):][:1]}
+}
+
+// openOn is a store on what another test's fixture holds.
+func openOn(t *testing.T, c *cluster) storage.Interface {
+	t.Helper()
+	f := &fixture{client: newClient(t, c), codec: newCodec()}
+	f.marking = newMarking()
+	f.transformer = &faultyTransformer{Transformer: f.marking}
+	f.open(t)
+	return f.Interface
+}
+
+// count adds to the counter of an object, once an update.
+func count(ctx context.Context, store storage.Interface, key string) error {
+	for range updatesPerServer {
+		err := store.GuaranteedUpdate(ctx, key, &example.Pod{}, false, nil,
+			storage.SimpleUpdate(func(obj runtime.Object) (runtime.Object, error) {
+				pod := obj.(*example.Pod)
+				n, _ := strconv.Atoi(pod.Annotations[counterAnnotation])
+				pod.Annotations = map[string]string{counterAnnotation: fmt.Sprint(n + 1)}
+				return pod, nil
+			}), nil)
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
