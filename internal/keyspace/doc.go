@@ -16,6 +16,7 @@
 //	02 0:BE32 'o'                           the oracle's high-water mark
 //	02 0:BE32 'r' node:BE64                 the node registry
 //	02 0:BE32 'm' shard:BE32                the shard map
+//	02 0:BE32 'w'                           Alarms: what is to be looked into
 //	02 0:BE32 'l' lease:BE64                LeaseRecord: a lease
 //	02 shard:BE32 'l' lease:BE64            LeaseMark: what a data shard knows of a lease
 //	04 esc(key) ^revision:BE64              Version: one version of a user key

@@ -23,7 +23,7 @@ const (
 // Kind tells apart the entries of a shard's metadata, and those of a node.
 type Kind byte
 
-// The kinds of a shard's metadata. The last three are the system shard's alone.
+// The kinds of a shard's metadata. The last four are the system shard's alone.
 const (
 	KindApplied    Kind = 'a'
 	KindDescriptor Kind = 'd'
@@ -34,6 +34,7 @@ const (
 	KindOracle     Kind = 'o'
 	KindRegistry   Kind = 'r'
 	KindMap        Kind = 'm'
+	KindAlarms     Kind = 'w'
 )
 
 // The kinds of what a node keeps for itself.

@@ -73,6 +73,14 @@ func encode(t *testing.T, what string, args []string) string {
 		return hexed(AppendApplied(nil, Applied{
 			Index: uint64(number(0)), Term: uint64(number(1)), Revision: kv.Revision(number(2)),
 		}))
+	case "alarms":
+		a := Alarms{Index: uint64(number(0))}
+		for i := 1; i < len(args); i += 2 {
+			a.Raised = append(a.Raised, kv.Alarm{
+				Node: kv.NodeID(number(i)), Kind: kv.AlarmKind(number(i + 1)),
+			})
+		}
+		return hexed(AppendAlarms(nil, a))
 	case "spans":
 		return printSpans(Spans(kv.ShardID(number(0)), rangeOf(text(1), text(2))))
 	}

@@ -82,12 +82,14 @@ const (
 	ResumeLate
 	// StaleRecent keeps a version in memory after it was overwritten.
 	StaleRecent
+	// ForgetAlarms keeps alarms in memory alone.
+	ForgetAlarms
 )
 
 // All are the mutants that the simulator must catch.
 func All() []Mutant {
 	all := make([]Mutant, 0, len(names))
-	for m := AnswerBeforeCommit; m <= StaleRecent; m++ {
+	for m := AnswerBeforeCommit; m <= ForgetAlarms; m++ {
 		all = append(all, m)
 	}
 	return all
@@ -102,7 +104,7 @@ var names = [...]string{
 	"answer-before-record", "number-before-prepare", "prepare-before-apply", "read-past-lock",
 	"close-past-lock", "no-tombstone", "expire-early", "sweep-readable",
 	"renew-unlogged", "sweep-unclosed", "end-unclosed", "forget-floor",
-	"deliver-half", "resume-late", "stale-recent",
+	"deliver-half", "resume-late", "stale-recent", "forget-alarms",
 }
 
 func (m Mutant) String() string { return names[m] }

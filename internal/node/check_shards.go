@@ -68,6 +68,9 @@ func (s *checkedShard) take(kind keyspace.Kind, suffix, value []byte) (err error
 		s.compacted = at.Revision
 	case keyspace.KindOracle:
 		_, err = keyspace.ParseApplied(value)
+	case keyspace.KindAlarms:
+		_, err = keyspace.ParseAlarms(value)
+		err = cmp.Or(err, systemOnly(s.id))
 	case keyspace.KindMap, keyspace.KindRegistry:
 		return systemOnly(s.id)
 	case keyspace.KindLease:

@@ -74,6 +74,8 @@ func (r *Replica) applyEntry(b engine.Batch, e *raftpb.Entry) error {
 		return r.applyMarks(b, body)
 	case kindFloor:
 		return r.applyFloor(b, e, body)
+	case kindAlarm:
+		return r.applyAlarm(b, e, body)
 	}
 	return fmt.Errorf("payload kind %d is unknown", kind)
 }

@@ -21,6 +21,7 @@ import (
 //	             (keyspace.LeaseRecord; none of a lease that is gone)
 //	9  marks     repeated: lease uvarint, 0 active, 1 closing or 2 forgotten,
 //	             life uvarint
+//	10 alarm     seq uvarint, 1 to raise or 0 to clear, node uvarint, kind byte
 //
 // seq is the proposer's own and tells it, together with the entry's term,
 // which request the effect answers. Kinds are forever; an unknown one stops the
@@ -36,6 +37,7 @@ const (
 	kindLeases  = 8
 
 	kindLeaseMarks = 9
+	kindAlarm      = 10
 )
 
 // effect is one transaction's writes, as the log holds it.

@@ -24,6 +24,7 @@ func (r *Replica) expire(now wire.Instant, out *Output) {
 	r.expireItems(before, out)
 	r.expireFloors(before, out)
 	r.expireLeases(before, out)
+	r.expireAlarms(before, out)
 	r.answerKeys(now, out)
 }
 

@@ -73,7 +73,9 @@ func (r *Replica) submitFloor(now wire.Instant, from Origin, rev kv.Revision, ou
 }
 
 func (r *Replica) answerFloor(to Origin, out *Output) {
-	r.answer(to, &wire.Response{Compacted: &wire.Compacted{Floor: r.state.compacted}}, out)
+	r.answer(to, &wire.Response{UpkeepResponse: wire.UpkeepResponse{
+		Compacted: &wire.Compacted{Floor: r.state.compacted},
+	}}, out)
 }
 
 // answerFloors answers those whose floor is applied.

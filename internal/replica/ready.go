@@ -53,6 +53,7 @@ func (r *Replica) Committed(now wire.Instant, out *Output) {
 	r.unblock(now, out)
 	r.answerFloors(out)
 	r.answerLeases(now, out)
+	r.answerAlarms(out)
 	r.closed.applied(min(r.state.applied.Ordered, r.lowestLock()))
 	r.closed.settle(r.state.applied.Index)
 	r.readApplied(now, out)
@@ -104,6 +105,7 @@ func (r *Replica) stepDown(out *Output) {
 	r.dropLocks(out)
 	r.refuseFloors(out)
 	r.refuseLeases(out)
+	r.refuseAlarms(out)
 	r.queue.overlay.Clear()
 	r.refuseReads(out)
 }

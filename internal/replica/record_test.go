@@ -25,6 +25,9 @@ var (
 		effect: []byte("f"),
 	}
 	someForgotten = []wire.TxnID{{Node: 1, Seq: 2}, {Node: 3, Seq: 4}}
+	someChange    = alarmChange{
+		seq: 300, raise: true, alarm: kv.Alarm{Node: 301, Kind: kv.AlarmCorrupt},
+	}
 )
 
 // again decodes a record of a kind and encodes what came out.
@@ -40,6 +43,10 @@ func again(kind byte, data []byte) (encoded []byte, err error) {
 		s, err := decodeResolve(data)
 		return appendResolve(nil, s), err
 	}
+	if kind == kindAlarm {
+		c, err := decodeAlarmChange(data)
+		return appendAlarmChange(nil, c)[1:], err
+	}
 	list, err := decodeForget(data)
 	return appendForget(nil, list), err
 }
@@ -50,6 +57,7 @@ func someRecords() map[byte][]byte {
 		kindDecide:  appendDecide(nil, someDecide),
 		kindResolve: appendResolve(nil, someResolve),
 		kindForget:  appendForget(nil, someForgotten),
+		kindAlarm:   appendAlarmChange(nil, someChange)[1:],
 	}
 }
 

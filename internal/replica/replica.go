@@ -41,6 +41,7 @@ type duties struct {
 	floors floors
 	feeds  feeds
 	leases leases
+	alarms alarms
 }
 
 // role is what Raft made of this replica.

@@ -22,6 +22,8 @@ type state struct {
 	mark kv.Revision
 	// compacted is the floor of what can be read, 0 for none.
 	compacted kv.Revision
+	// alarms are those of the cluster, in the system shard only.
+	alarms keyspace.Alarms
 }
 
 // ErrNoState means that the engine holds nothing of a shard.
@@ -49,7 +51,10 @@ func loadState(r engine.Reader, shard kv.ShardID) (state, error) {
 	if s.mark, err = loadRevision(r, shard, keyspace.KindOracle); err != nil {
 		return s, err
 	}
-	s.compacted, err = loadRevision(r, shard, keyspace.KindCompacted)
+	if s.compacted, err = loadRevision(r, shard, keyspace.KindCompacted); err != nil {
+		return s, err
+	}
+	s.alarms, err = loadAlarms(r, shard)
 	return s, err
 }
 
@@ -68,7 +73,22 @@ func loadRevision(r engine.Reader, shard kv.ShardID, kind keyspace.Kind) (kv.Rev
 // Bootstrap writes the first state of a shard into b: an empty shard at index
 // 1 of term 1, at the first revision. Every founder of the cluster writes the same.
 func Bootstrap(b engine.Batch, desc placement.Descriptor) error {
-	first := keyspace.Applied{Index: 1, Term: 1, Revision: kv.FirstRevision}
+	return bootstrap(b, desc, kv.FirstRevision)
+}
+
+// BootstrapAt writes the first state of a shard that begins with a backup, as
+// Bootstrap does: everything happened below rev, of which nothing can be read.
+// All of the shard's keys and leases are written beside it.
+func BootstrapAt(b engine.Batch, desc placement.Descriptor, rev kv.Revision) error {
+	floor := keyspace.Applied{Index: 1, Term: 1, Revision: rev}
+	if err := putApplied(b, desc.Shard, keyspace.KindCompacted, floor); err != nil {
+		return err
+	}
+	return bootstrap(b, desc, rev)
+}
+
+func bootstrap(b engine.Batch, desc placement.Descriptor, rev kv.Revision) error {
+	first := keyspace.Applied{Index: 1, Term: 1, Revision: rev}
 	if err := putApplied(b, desc.Shard, keyspace.KindApplied, first); err != nil {
 		return err
 	}

@@ -38,6 +38,8 @@ func (r *Replica) Submit(now wire.Instant, from Origin, req *wire.Request, out *
 		r.submitFloor(now, from, req.Compact.Revision, out)
 	case req.Lease != nil:
 		r.submitLease(now, from, req.Lease, out)
+	case req.Alarm != nil:
+		r.submitAlarm(now, from, req.Alarm, out)
 	case req.Txn != nil:
 		r.submitTxn(now, from, req.Txn, out)
 	case req.Gather != nil:

@@ -138,8 +138,17 @@ var samples = map[string]Message{
 		},
 		IDs: []kv.LeaseID{1, 128}, Shards: []kv.ShardID{0, 1},
 	}}},
-	"compact":   {Request: &Request{ID: 9, Compact: &Compact{Revision: 3}}},
-	"compacted": {Response: &Response{ID: 9, Compacted: &Compacted{Floor: 3, Current: 4}}},
+	"compact": {Request: &Request{ID: 9, Upkeep: Upkeep{Compact: &Compact{Revision: 3}}}},
+	"compacted": {Response: &Response{ID: 9, UpkeepResponse: UpkeepResponse{
+		Compacted: &Compacted{Floor: 3, Current: 4},
+	}}},
+	"alarm": {Request: &Request{ID: 9, Upkeep: Upkeep{Alarm: &Alarm{
+		Op: AlarmClear, Alarm: kv.Alarm{Node: 3, Kind: kv.AlarmNoSpace},
+	}}}},
+	"alarms": {Response: &Response{ID: 9, UpkeepResponse: UpkeepResponse{Alarms: &Alarms{
+		Changed: true, Index: 300, Term: 4,
+		Raised: []kv.Alarm{{Node: 3, Kind: kv.AlarmNoSpace}, {}},
+	}}}},
 	"greeting": {Greeting: &Greeting{
 		Node: Node{ID: 1, Incarnation: 2, Name: "n1", Peer: "p:1", Client: "c:2"},
 		Role: RoleFounder, Reply: true, Known: 7,

@@ -57,13 +57,28 @@ func (g *generator) union(v reflect.Value, depth int) {
 	for i := range first {
 		g.value(v.Field(i), depth)
 	}
-	chosen := first + g.IntN(v.NumField()-first)
-	if v.Field(chosen).Type() == reflect.TypeFor[*kv.TxnRequest]() && depth >= depthMax ||
-		v.Field(chosen).Type() == reflect.TypeFor[*kv.TxnResponse]() && depth >= depthMax {
-		chosen = first
+	choices := alternatives(v, first)
+	chosen := choices[g.IntN(len(choices))]
+	if chosen.Type() == reflect.TypeFor[*kv.TxnRequest]() && depth >= depthMax ||
+		chosen.Type() == reflect.TypeFor[*kv.TxnResponse]() && depth >= depthMax {
+		chosen = v.Field(first)
 	}
-	v.Field(chosen).Set(reflect.New(v.Field(chosen).Type().Elem()))
-	g.value(v.Field(chosen).Elem(), depth+1)
+	chosen.Set(reflect.New(chosen.Type().Elem()))
+	g.value(chosen.Elem(), depth+1)
+}
+
+// alternatives are the pointers of a union, from the field first on; those of
+// an embedded struct are part of it.
+func alternatives(v reflect.Value, first int) []reflect.Value {
+	var list []reflect.Value
+	for i := first; i < v.NumField(); i++ {
+		if f := v.Field(i); f.Kind() == reflect.Struct {
+			list = append(list, alternatives(f, 0)...)
+		} else {
+			list = append(list, f)
+		}
+	}
+	return list
 }
 
 func (g *generator) value(v reflect.Value, depth int) {
@@ -115,6 +130,9 @@ func (g *generator) scalar(v reflect.Value) {
 		return
 	case OutcomeState:
 		v.SetUint(1 + g.Uint64N(uint64(OutcomeCommitted)))
+		return
+	case AlarmOp:
+		v.SetUint(1 + g.Uint64N(uint64(AlarmClear)))
 		return
 	case LeaseOp:
 		v.SetUint(1 + g.Uint64N(uint64(LeaseKeys)))

@@ -57,9 +57,7 @@ type Request struct {
 	Txn   *kv.TxnRequest
 	Range *RangeAt
 	// Oracle asks the system shard for revisions.
-	Oracle *OracleRequest
-	// Map asks for the shard map.
-	Map     *MapRequest
+	Oracle  *OracleRequest
 	Gather  *Gather
 	Prepare *Prepare
 	Decide  *Decide
@@ -68,7 +66,7 @@ type Request struct {
 	Feed    *Feed
 	Close   *Close
 	Lease   *Lease
-	Compact *Compact
+	Upkeep
 }
 
 // RangeAt is a range read at a revision that the sender took from the oracle
@@ -93,18 +91,17 @@ type Response struct {
 	// Text details an error.
 	Text string
 	// Leader is, with CodeNotLeader, who leads as far as the sender knows.
-	Leader    kv.NodeID
-	Txn       *kv.TxnResponse
-	Range     *kv.RangeResponse
-	Oracle    *OracleResponse
-	Map       *MapResponse
-	Gathered  *Gathered
-	Prepared  *Prepared
-	Outcome   *Outcome
-	Fed       *Fed
-	Closed    *Closed
-	Lease     *LeaseResponse
-	Compacted *Compacted
+	Leader   kv.NodeID
+	Txn      *kv.TxnResponse
+	Range    *kv.RangeResponse
+	Oracle   *OracleResponse
+	Gathered *Gathered
+	Prepared *Prepared
+	Outcome  *Outcome
+	Fed      *Fed
+	Closed   *Closed
+	Lease    *LeaseResponse
+	UpkeepResponse
 }
 
 // OracleResponse hands out the revisions Base, Base+1, … Base+Count-1, and

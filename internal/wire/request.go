@@ -22,6 +22,7 @@ const (
 	requestClose   = 13<<2 | kindStruct
 	requestLease   = 14<<2 | kindStruct
 	requestCompact = 15<<2 | kindStruct
+	requestAlarm   = 16<<2 | kindStruct
 
 	rangeAtRequest = 1<<2 | kindStruct
 	rangeAtAt      = 2<<2 | kindUint
@@ -60,6 +61,8 @@ func appendRequest(buf []byte, q *Request) []byte {
 		buf = appendLease(append(buf, requestLease), q.Lease)
 	case q.Compact != nil:
 		buf = appendCompact(append(buf, requestCompact), q.Compact)
+	case q.Alarm != nil:
+		buf = appendAlarmRequest(append(buf, requestAlarm), q.Alarm)
 	}
 	return appendEnd(buf)
 }
@@ -88,7 +91,7 @@ func (r *reader) request(out *Request) {
 	r.require(atMostOne(out.Txn != nil, out.Range != nil, out.Oracle != nil, out.Map != nil,
 		out.Gather != nil, out.Prepare != nil, out.Decide != nil, out.Resolve != nil,
 		out.Settle != nil, out.Feed != nil, out.Close != nil, out.Lease != nil,
-		out.Compact != nil))
+		out.Compact != nil, out.Alarm != nil))
 }
 
 // requestBetweenNodes reads the field of a Request that tag begins, if it is
@@ -114,6 +117,8 @@ func (r *reader) requestBetweenNodes(tag byte, out *Request) {
 		out.Lease = r.lease()
 	case requestCompact:
 		out.Compact = r.compact()
+	case requestAlarm:
+		out.Alarm = r.alarmRequest()
 	default:
 		r.skip(tag)
 	}

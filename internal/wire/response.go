@@ -22,6 +22,7 @@ const (
 	responseClosed    = 13<<2 | kindStruct
 	responseLease     = 14<<2 | kindStruct
 	responseCompacted = 15<<2 | kindStruct
+	responseAlarms    = 16<<2 | kindStruct
 
 	oracleResponseBase  = 1<<2 | kindUint
 	oracleResponseCount = 2<<2 | kindUint
@@ -58,6 +59,8 @@ func appendResponse(buf []byte, p *Response) []byte {
 		buf = appendLeaseResponse(append(buf, responseLease), p.Lease)
 	case p.Compacted != nil:
 		buf = appendCompacted(append(buf, responseCompacted), p.Compacted)
+	case p.Alarms != nil:
+		buf = appendAlarms(append(buf, responseAlarms), p.Alarms)
 	}
 	return appendEnd(buf)
 }
@@ -88,7 +91,8 @@ func (r *reader) response(out *Response) {
 	}
 	r.require(atMostOne(out.Txn != nil, out.Range != nil, out.Oracle != nil, out.Map != nil,
 		out.Gathered != nil, out.Prepared != nil, out.Outcome != nil, out.Fed != nil,
-		out.Closed != nil, out.Lease != nil, out.Compacted != nil))
+		out.Closed != nil, out.Lease != nil, out.Compacted != nil,
+		out.Alarms != nil))
 }
 
 // responseBetweenNodes reads the field of a Response that tag begins, if it
@@ -110,6 +114,8 @@ func (r *reader) responseBetweenNodes(tag byte, out *Response) {
 		out.Lease = r.leaseResponse()
 	case responseCompacted:
 		out.Compacted = r.compacted()
+	case responseAlarms:
+		out.Alarms = r.alarms()
 	default:
 		r.skip(tag)
 	}

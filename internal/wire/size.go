@@ -97,6 +97,8 @@ func responseSize(p *Response) int {
 		size += fedSize(p.Fed)
 	case p.Lease != nil:
 		size += leaseResponseSize(p.Lease)
+	case p.Alarms != nil:
+		size += elementOverheadBytes * len(p.Alarms.Raised)
 	}
 	return size
 }

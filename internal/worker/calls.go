@@ -92,12 +92,19 @@ func (w *Worker) route(now wire.Instant, c *call) {
 	case req.Txn != nil:
 		w.routeTxn(now, c)
 	case req.Compact != nil:
-		w.start(now, c, &leg{shard: kv.SystemShard, req: wire.Request{Compact: req.Compact}})
+		w.startUpkeep(now, c, wire.Upkeep{Compact: req.Compact})
+	case req.Alarm != nil:
+		w.startUpkeep(now, c, wire.Upkeep{Alarm: req.Alarm})
 	case req.Lease != nil:
 		w.start(now, c, w.leaseLeg(kv.SystemShard, req.Lease))
 	default:
 		w.routeRange(now, c)
 	}
+}
+
+// startUpkeep asks the system shard.
+func (w *Worker) startUpkeep(now wire.Instant, c *call, up wire.Upkeep) {
+	w.start(now, c, &leg{shard: kv.SystemShard, req: wire.Request{Upkeep: up}})
 }
 
 // routeTxn sends a transaction to the shard that holds its keys, or has it

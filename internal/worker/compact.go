@@ -118,9 +118,9 @@ func (w *Worker) runJob(now wire.Instant, sys *replica.Replica, j *compactJob) b
 			w.office.compaction.auto.done(now)
 			w.log.Info("compacted automatically", "revision", j.rev)
 		}
-		w.respondJob(j, wire.Response{
+		w.respondJob(j, wire.Response{UpkeepResponse: wire.UpkeepResponse{
 			Compacted: &wire.Compacted{Floor: sys.Compacted(), Current: j.current},
-		})
+		}})
 		return true
 	case now-j.since > wire.Instant(w.cfg.Timing.RequestTimeout):
 		w.respondJob(j, lateResponse(j))
@@ -211,7 +211,9 @@ func (w *Worker) push(now wire.Instant, shard kv.ShardID, p *push, floor kv.Revi
 	p.tries++
 	p.retryAt = now + legTimeout
 	c.open[p.id] = shard
-	req := &wire.Request{ID: p.id, Shard: shard, Compact: &wire.Compact{Revision: floor}}
+	req := &wire.Request{
+		ID: p.id, Shard: shard, Upkeep: wire.Upkeep{Compact: &wire.Compact{Revision: floor}},
+	}
 	if _, here := w.replicas[shard]; here && p.to == w.cfg.Node {
 		w.serve(now, replica.Origin{Node: w.cfg.Node, ID: p.id}, req)
 		return

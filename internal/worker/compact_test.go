@@ -88,7 +88,9 @@ func TestCompactionWaitsForAllShards(t *testing.T) {
 		t.Fatalf("%d shards are elsewhere", elsewhere)
 	}
 	s.submit(compactAt(1))
-	floor := wire.Response{Compacted: &wire.Compacted{Floor: 1}}
+	floor := wire.Response{UpkeepResponse: wire.UpkeepResponse{
+		Compacted: &wire.Compacted{Floor: 1},
+	}}
 	answer := func(resp wire.Response) {
 		t.Helper()
 		pushes := s.pushes()

@@ -62,7 +62,7 @@ const (
 	oracleTimeout = wire.Instant(300 * time.Millisecond)
 )
 
-// Request is a client's: exactly one of Txn, Range, Compact and Lease is set.
+// Request is a client's: exactly one of Txn, Range, Compact, Lease and Alarm is set.
 // They were validated.
 type Request struct {
 	// ID comes back in the Reply. It is the caller's and not zero.
@@ -75,6 +75,8 @@ type Request struct {
 	// keys on it.
 	Lease     *wire.Lease
 	LeaseKeys bool
+	// Alarm lists the alarms of the cluster, or changes one.
+	Alarm *wire.Alarm
 	// Deadline is when the client gives up.
 	Deadline wire.Instant
 }
@@ -86,6 +88,7 @@ type Reply struct {
 	Range     *kv.RangeResponse
 	Compacted *wire.Compacted
 	Lease     *wire.LeaseResponse
+	Alarms    *wire.Alarms
 	Err       error
 }
 

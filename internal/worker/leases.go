@@ -23,6 +23,10 @@ func (w *Worker) internal(
 		w.routeTxn(now, c)
 		return
 	}
+	if req.Alarm != nil {
+		w.startUpkeep(now, c, wire.Upkeep{Alarm: req.Alarm})
+		return
+	}
 	w.start(now, c, w.leaseLeg(shard, req.Lease))
 }
 

@@ -33,7 +33,7 @@ type leg struct {
 
 // writes reports whether asking twice could do something twice.
 func (l *leg) writes() bool {
-	return l.req.Compact != nil || l.req.Lease.Once() ||
+	return l.req.Compact != nil || l.req.Lease.Once() || l.req.Alarm.Once() ||
 		l.req.Txn != nil && !mvcc.ReadOnly(l.req.Txn)
 }
 
@@ -226,6 +226,8 @@ func (w *Worker) legDone(now wire.Instant, l *leg, resp *wire.Response) {
 		w.leaseDone(now, l, resp.Lease)
 	case l.req.Compact != nil:
 		w.finish(c, Reply{Compacted: resp.Compacted})
+	case l.req.Alarm != nil:
+		w.alarmDone(now, c, resp.Alarms)
 	case c.plan != nil:
 		w.step(now, c, l, resp.Range)
 	default:

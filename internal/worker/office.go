@@ -25,8 +25,7 @@ type office struct {
 	lessor  lessor
 	// compaction is led from here too.
 	compaction compaction
-	// standing is what was told last of the system shard.
-	standing Standing
+	outlook    outlook
 }
 
 // errand is a request for revisions that waits.

@@ -32,7 +32,7 @@ func (w *Worker) Pass(now wire.Instant) (eff *Effects, more bool) {
 		busy = w.runReplies(now) || busy
 	}
 	w.collect(now)
-	w.tellStanding()
+	w.tellStanding(now)
 	eff = new(Effects)
 	*eff, w.effects = w.effects, Effects{}
 	return eff, busy || working

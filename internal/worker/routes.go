@@ -59,7 +59,9 @@ func (w *Worker) mapResponse() wire.Response {
 	if err != nil {
 		return wire.Response{Code: wire.CodeOf(err), Text: err.Error()}
 	}
-	return wire.Response{Map: &wire.MapResponse{Data: m.Encode()}}
+	return wire.Response{UpkeepResponse: wire.UpkeepResponse{
+		Map: &wire.MapResponse{Data: m.Encode()},
+	}}
 }
 
 // refreshMap asks for a fresh map, because a shard said that a key is not its.
@@ -69,7 +71,9 @@ func (w *Worker) refreshMap(now wire.Instant) {
 	}
 	id := w.nextID()
 	w.routes.mapAsked, w.routes.mapSince = id, now
-	req := wire.Request{ID: id, Shard: kv.SystemShard, Map: &wire.MapRequest{}}
+	req := wire.Request{
+		ID: id, Shard: kv.SystemShard, Upkeep: wire.Upkeep{Map: &wire.MapRequest{}},
+	}
 	w.send(w.leaderOf(kv.SystemShard, int(id)), wire.Message{Request: &req})
 }
 

@@ -34,6 +34,9 @@ type scene struct {
 	// asked are the requests that the worker sent, in order.
 	asked  []replica.Send
 	events []string
+	// outlook shows what the worker asks for itself about alarms; else it is
+	// put off.
+	outlook bool
 	link
 }
 
@@ -114,6 +117,9 @@ func (s *scene) pass() {
 		for i := range eff.Sends {
 			s.sent(&eff.Sends[i])
 		}
+		if eff.Standing != nil && s.outlook {
+			s.sayf("%s", showStanding(eff.Standing))
+		}
 		for i := range eff.Replies {
 			s.sayf("%s", showReply(&eff.Replies[i]))
 		}
@@ -141,6 +147,9 @@ func (s *scene) sent(snd *replica.Send) {
 		s.worker.Receive(s.now, s.node, m)
 	case s.network != nil:
 		s.network(snd)
+	case m.Request != nil && m.Request.Alarm != nil && !s.outlook:
+		retry := &wire.Response{ID: m.Request.ID, Code: wire.CodeRetry}
+		s.worker.Receive(s.now, snd.To, wire.Message{Response: retry})
 	case m.Request != nil:
 		s.asked = append(s.asked, *snd)
 		s.sayf("→ %v #%d %s", snd.To, len(s.asked), showRequest(m.Request))
@@ -186,6 +195,8 @@ func showRequest(req *wire.Request) string {
 		return fmt.Sprintf("%v: %s", req.Shard, showRange(req.Range))
 	case req.Lease != nil:
 		return showLeaseRequest(req.Shard, req.Lease)
+	case req.Alarm != nil:
+		return showAlarmRequest(req.Shard, req.Alarm)
 	}
 	if text, ok := showCross(req); ok {
 		return fmt.Sprintf("%v: %s", req.Shard, text)
@@ -231,6 +242,8 @@ func showResponse(r *wire.Response) string {
 		return r.Txn.Revision.String()
 	case r.Lease != nil:
 		return showLease(r.Lease)
+	case r.Alarms != nil:
+		return showAlarmReply(r.Alarms)
 	}
 	return "map"
 }
@@ -261,6 +274,8 @@ func showReply(r *Reply) string {
 			r.Compacted.Current)
 	case r.Lease != nil:
 		return fmt.Sprintf("reply %d: %s", r.ID, showLease(r.Lease))
+	case r.Alarms != nil:
+		return fmt.Sprintf("reply %d: %s", r.ID, showAlarmReply(r.Alarms))
 	}
 	return fmt.Sprintf("reply %d: %s", r.ID, showTxn(r.Txn))
 }

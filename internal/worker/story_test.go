@@ -68,7 +68,7 @@ func (s *story) run() string {
 	return told
 }
 
-// worker node=4 nodes=3 split=(g,p): the first nodes hold all shards.
+// worker node=4 nodes=3 split=(g,p) [outlook]: the first nodes hold all shards.
 func (s *story) worker() {
 	var node, nodes int
 	s.d.ScanArgs(s.t, "node", &node)
@@ -89,6 +89,7 @@ func (s *story) worker() {
 	s.scene = newScene(s.t, kv.NodeID(node), layout)
 	s.scene.wait(time.Second)
 	s.scene.events, s.scene.asked = nil, nil
+	s.scene.outlook = s.d.HasArg("outlook")
 }
 
 func (s *story) int(word string) int {
@@ -122,6 +123,9 @@ func (s *story) request(words []string) Request {
 		return req
 	}
 	if req, ok := s.crossRequest(words); ok {
+		return req
+	}
+	if req, ok := s.alarmRequest(words); ok {
 		return req
 	}
 	s.d.Fatalf(s.t, "unknown request %s", words[0])
@@ -176,7 +180,10 @@ func (s *story) answer(words []string) {
 		if resp, ok = s.crossAnswer(words); ok {
 			break
 		}
-		if resp, ok = s.leaseAnswer(words[1:]); !ok {
+		if resp, ok = s.leaseAnswer(words[1:]); ok {
+			break
+		}
+		if resp, ok = s.alarmAnswer(words[1:]); !ok {
 			resp = wire.Response{Range: s.rangeResponse(words[1:])}
 		}
 	}

@@ -127,6 +127,7 @@ func (w *Worker) Tick(now wire.Instant) {
 	w.moveOracle(now)
 	w.tickCompaction(now)
 	w.tickLessor(now)
+	w.tickOutlook(now)
 	w.turns.sweepsLeft = sweepsPerTick
 	w.closeShards(now)
 	w.tickCalls(now)
