@@ -124,7 +124,8 @@ func decodeHeader(buf []byte) (h Header, format uint32, problem string) {
 func decodeBlockHeader(buf []byte) (h blockHeader, problem string) {
 	le := binary.LittleEndian
 	h = blockHeader{
-		size: le.Uint32(buf), kind: kind(buf[4]), records: le.Uint32(buf[8:]), crc: le.Uint32(buf[12:]),
+		size: le.Uint32(buf), kind: kind(buf[4]),
+		records: le.Uint32(buf[8:]), crc: le.Uint32(buf[12:]),
 	}
 	switch {
 	case h.kind < kindKeys || h.kind > kindEnd || buf[5]|buf[6]|buf[7] != 0:

@@ -175,8 +175,8 @@ func (r *reader) records(start int64, count int) error {
 	if r.kind == kindEnd {
 		return r.end(d, start)
 	}
-	if len(d.buf) > 0 {
-		return r.corrupt(start+int64(len(r.block)-len(d.buf)), "the block goes on after its records")
+	if n := len(d.buf); n > 0 {
+		return r.corrupt(r.at-int64(n), "the block goes on after its records")
 	}
 	return nil
 }

@@ -24,6 +24,12 @@ func Spans(shard kv.ShardID, r kv.Range) []Span {
 	return append(spans, HistorySpan(shard, 0, 0), shardSpan(SpaceLease, shard))
 }
 
+// Everything is what belongs to shards, whichever: all but what a node keeps for
+// itself.
+func Everything() Span {
+	return Span{Start: []byte{byte(SpaceMeta)}, End: []byte{byte(spaceEnd)}}
+}
+
 // MetaSpan holds the metadata of a shard.
 func MetaSpan(shard kv.ShardID) Span {
 	return shardSpan(SpaceMeta, shard)

@@ -19,6 +19,10 @@
 // n-q+1 others, so in a group of three both, and the first start of
 // a cluster waits for all three of its nodes once.
 //
+// A cluster may begin with a backup. Then each directory was filled before its
+// first start: a founder finds everything there, a replacement discards it, and
+// whoever has an empty one can only become a replacement.
+//
 // Invariants:
 //
 //  1. A role is decided once, and is durable before anything rests on it.

@@ -17,6 +17,11 @@ import (
 // ErrReplaced means that another directory has taken this one's place.
 var ErrReplaced = errors.New("another data directory has taken this node's place")
 
+// ErrNotRestored means that the node is to found a cluster that begins with a
+// backup, but its directory is empty.
+var ErrNotRestored = errors.New("the cluster begins with a backup, " +
+	"which was not restored into this data directory")
+
 // Config is what a member needs to live.
 type Config struct {
 	Cluster kv.ClusterID
@@ -27,10 +32,14 @@ type Config struct {
 	Groups [][]kv.NodeID
 	Engine engine.Engine
 	// Found writes what a founder begins with into the batch that makes it
-	// one.
-	Found  func(engine.Batch) error
-	Mutant mutant.Mutant
-	Logger *slog.Logger
+	// one; Discard, unless nil, deletes what a restored directory holds from the
+	// batch that makes it a replacement.
+	Found, Discard func(engine.Batch) error
+	// Rejoins says that the cluster began with a backup and this directory did
+	// not: the node founds nothing (ErrNotRestored).
+	Rejoins bool
+	Mutant  mutant.Mutant
+	Logger  *slog.Logger
 }
 
 // Greeting is a greeting on its way.
@@ -73,7 +82,7 @@ func Open(cfg Config) (*Member, error) {
 			Format: Format, Cluster: cfg.Cluster, Node: cfg.Self.ID, Name: cfg.Self.Name,
 			Incarnation: cfg.Self.Incarnation,
 		}
-		if err := writeIdentity(cfg.Engine, id); err != nil {
+		if err := WriteIdentity(cfg.Engine, id); err != nil {
 			return nil, err
 		}
 	}
@@ -92,7 +101,9 @@ func Open(cfg Config) (*Member, error) {
 	return m, m.decide()
 }
 
-func writeIdentity(e engine.Engine, id Identity) error {
+// WriteIdentity makes an engine that of a node, durably. Open does so where
+// nobody did.
+func WriteIdentity(e engine.Engine, id Identity) error {
 	b := e.NewBatch()
 	if err := id.put(b); err != nil {
 		return err
@@ -207,6 +218,12 @@ func (m *Member) decide() error {
 	if len(m.cfg.Groups) == 0 {
 		return m.become(wire.RoleReplacement)
 	}
+	if m.cfg.Rejoins {
+		if len(m.clear) < len(m.cfg.Peers) {
+			return nil
+		}
+		return ErrNotRestored
+	}
 	for _, group := range m.cfg.Groups {
 		n := len(group)
 		quorum := n/2 + 1
@@ -231,8 +248,12 @@ func (m *Member) become(role wire.Role) error {
 	if err := id.put(b); err != nil {
 		return err
 	}
-	if role == wire.RoleFounder {
-		if err := m.cfg.Found(b); err != nil {
+	prepare := m.cfg.Found
+	if role == wire.RoleReplacement {
+		prepare = m.cfg.Discard
+	}
+	if prepare != nil {
+		if err := prepare(b); err != nil {
 			return err
 		}
 	}

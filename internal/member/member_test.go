@@ -22,6 +22,8 @@ type site struct {
 	members map[kv.NodeID]*Member
 	// failed holds what a member stopped with.
 	failed map[kv.NodeID]error
+	// rejoins is the Config's.
+	rejoins bool
 }
 
 func newSite(t *testing.T, size int) *site {
@@ -50,8 +52,10 @@ func (s *site) start(node kv.NodeID, incarnation kv.Incarnation) {
 	m, err := Open(Config{
 		Cluster: cluster, Self: wire.Node{ID: node, Incarnation: incarnation, Name: "n"},
 		Peers: peers, Groups: [][]kv.NodeID{s.group}, Engine: s.engines[node],
-		Found:  func(b engine.Batch) error { return b.Set([]byte("founded"), nil) },
-		Logger: slog.New(slog.DiscardHandler),
+		Found:   func(b engine.Batch) error { return b.Set([]byte("founded"), nil) },
+		Discard: func(b engine.Batch) error { return b.Delete([]byte("restored")) },
+		Rejoins: s.rejoins,
+		Logger:  slog.New(slog.DiscardHandler),
 	})
 	if err != nil {
 		s.t.Fatal(err)
@@ -197,6 +201,65 @@ func TestAReplacedFounderStops(t *testing.T) {
 	}
 }
 
+// Whoever becomes a replacement gets rid of what was restored, a founder does
+// not.
+func TestAReplacementDiscardsWhatWasRestored(t *testing.T) {
+	s := newSite(t, 3)
+	restore := func(node kv.NodeID) {
+		s.engines[node] = memory.New()
+		b := s.engines[node].NewBatch()
+		if err := errors.Join(b.Set([]byte("restored"), nil), b.Commit()); err != nil {
+			t.Fatal(err)
+		}
+		s.start(node, kv.Incarnation(rand.Uint64()))
+	}
+	wantRestored := func(node kv.NodeID, want bool) {
+		t.Helper()
+		_, err := s.engines[node].Get([]byte("restored"))
+		if got := err == nil; got != want {
+			t.Errorf("%v has what was restored: %v", node, got)
+		}
+	}
+	for _, node := range s.group {
+		restore(node)
+	}
+	s.talk()
+	s.want(3, wire.RoleFounder)
+	wantRestored(3, true)
+	s.wipe(3)
+	restore(3)
+	s.talk()
+	s.want(3, wire.RoleReplacement)
+	wantRestored(3, false)
+	wantRestored(1, true)
+}
+
+// A cluster that begins with a backup is not founded by who did not restore it;
+// but who lost a directory rejoins.
+func TestWhoDidNotRestoreFoundsNothing(t *testing.T) {
+	s := newSite(t, 3)
+	for i := range 3 {
+		s.start(kv.NodeID(i+1), kv.Incarnation(i+10))
+	}
+	s.talk()
+	s.rejoins = true
+	s.wipe(3)
+	s.start(3, 33)
+	s.talk()
+	s.want(3, wire.RoleReplacement)
+
+	s = newSite(t, 3)
+	s.start(1, 11)
+	s.start(2, 12)
+	s.rejoins = true
+	s.start(3, 13)
+	s.talk()
+	if err := s.failed[3]; !errors.Is(err, ErrNotRestored) {
+		t.Errorf("it goes on: %v", err)
+	}
+	s.want(1, wire.RoleFounder)
+}
+
 func TestDirectoriesOfOthersAreRefused(t *testing.T) {
 	e := memory.New()
 	open := func(c kv.ClusterID, node kv.NodeID, name string) error {
@@ -221,7 +284,7 @@ func TestDirectoriesOfOthersAreRefused(t *testing.T) {
 		t.Fatal(err)
 	}
 	id.Format = Format + 1
-	if err := writeIdentity(e, id); err != nil {
+	if err := WriteIdentity(e, id); err != nil {
 		t.Fatal(err)
 	}
 	if err := open(cluster, 1, "a"); !errors.Is(err, kv.ErrInvalid) {

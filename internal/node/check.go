@@ -121,6 +121,8 @@ func (c *checker) enter() (io.Closer, error) {
 		err = c.report(where, "the file is missing")
 	case desc.Format > member.Format:
 		err = desc.newer(c.dir)
+	case !desc.Restored.whole():
+		err = desc.unfinished(c.dir)
 	}
 	if err != nil || !c.exists(fileLock) {
 		return io.NopCloser(nil), err

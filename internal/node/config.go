@@ -52,7 +52,8 @@ type Cluster struct {
 	// Replicas is how many nodes hold a shard at most, 0 for 3.
 	Replicas int
 	// Token tells clusters apart whose members are called the same; without
-	// one their first addresses do.
+	// one their first addresses do. That of a cluster which begins with a backup
+	// is made by Restore.
 	Token string
 }
 

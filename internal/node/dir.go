@@ -33,6 +33,8 @@ type description struct {
 	Cluster kv.ClusterID `json:"cluster,string"`
 	Name    string       `json:"name"`
 	Shape   string       `json:"shape"`
+	// Restored is set if the cluster begins with a backup.
+	Restored *restored `json:"restored,omitempty"`
 }
 
 // directory is a data directory in use. The one of DurabilityMemory has no
@@ -125,6 +127,8 @@ func (d *description) matches(c Config) error {
 	switch {
 	case d.Format > member.Format:
 		return d.newer(c.Dir)
+	case !d.Restored.whole():
+		return d.unfinished(c.Dir)
 	case d.Name != c.Name:
 		return kv.Invalid("data: %s belongs to the node %q, not to %q", c.Dir, d.Name, c.Name)
 	case d.Shape != shape:

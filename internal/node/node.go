@@ -118,6 +118,7 @@ func (n *Node) open() error {
 	var err error
 	n.transport, err = transport.Listen(transport.Options{
 		Cluster: n.dir.desc.Cluster,
+		Origin:  n.dir.desc.origin(),
 		Self:    n.membership.self,
 		Peers:   nodes,
 		Listen:  n.cfg.Listen,
@@ -183,7 +184,8 @@ func (n *Node) openMember() error {
 	self.Incarnation = kv.Incarnation(rand.Uint64() | 1)
 	m, err := member.Open(member.Config{
 		Cluster: n.dir.desc.Cluster, Self: self, Peers: peers, Groups: n.groups(self.ID),
-		Engine: n.engine, Found: n.found(self.ID), Logger: n.log,
+		Engine: n.engine, Found: n.found(self.ID), Discard: n.dir.desc.discard(),
+		Rejoins: n.cfg.Cluster.isRestored() && n.dir.desc.Restored == nil, Logger: n.log,
 	})
 	if err != nil {
 		return err
@@ -204,9 +206,12 @@ func (n *Node) groups(self kv.NodeID) [][]kv.NodeID {
 }
 
 // held are the shards that the map places on a node.
-func (n *Node) held(self kv.NodeID) []placement.Shard {
+func (n *Node) held(self kv.NodeID) []placement.Shard { return placedOn(n.shards, self) }
+
+// placedOn are the shards that a map places on a node.
+func placedOn(m placement.Map, self kv.NodeID) []placement.Shard {
 	var list []placement.Shard
-	for _, s := range append([]placement.Shard{n.shards.System}, n.shards.Shards...) {
+	for _, s := range append([]placement.Shard{m.System}, m.Shards...) {
 		for _, node := range s.Nodes {
 			if node == self {
 				list = append(list, s)
@@ -219,6 +224,9 @@ func (n *Node) held(self kv.NodeID) []placement.Shard {
 // found writes what a founder begins with.
 func (n *Node) found(self kv.NodeID) func(engine.Batch) error {
 	return func(b engine.Batch) error {
+		if n.dir.desc.Restored != nil {
+			return nil // it is all there
+		}
 		for _, s := range n.held(self) {
 			if err := replica.Bootstrap(b, placement.NewDescriptor(s)); err != nil {
 				return err

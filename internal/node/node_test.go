@@ -31,6 +31,16 @@ func newTestCluster(t testing.TB, size, shards int, durability Durability) *test
 // directories and are like base in all else.
 func newClusterOf(t testing.TB, size int, cl Cluster, base Config) *testCluster {
 	t.Helper()
+	c := planCluster(t, size, cl, base)
+	for i := range size {
+		c.start(i)
+	}
+	return c
+}
+
+// planCluster is newClusterOf with no node started.
+func planCluster(t testing.TB, size int, cl Cluster, base Config) *testCluster {
+	t.Helper()
 	c := &testCluster{t: t, nodes: make([]*Node, size)}
 	dir := t.TempDir()
 	for i := range size {
@@ -46,9 +56,6 @@ func newClusterOf(t testing.TB, size int, cl Cluster, base Config) *testCluster 
 		cfg.Name, cfg.Dir, cfg.Listen = m.Name, filepath.Join(dir, m.Name), m.Peer
 		cfg.Cluster, cfg.Logger = cl, logger.With("node", m.Name)
 		c.configs = append(c.configs, cfg)
-	}
-	for i := range size {
-		c.start(i)
 	}
 	t.Cleanup(func() {
 		for i := range c.nodes {

@@ -125,7 +125,7 @@ func (t *Transport) hello(to kv.NodeID, purpose wire.Purpose) []byte {
 	frame = binary.LittleEndian.AppendUint16(frame, versionMax)
 	frame = wire.AppendHello(frame, &wire.Hello{
 		Cluster: t.opts.Cluster, Node: t.opts.Self, To: to,
-		Purpose: purpose, Formats: t.opts.Formats,
+		Purpose: purpose, Formats: t.opts.Formats, Origin: t.opts.Origin,
 	})
 	return sealFrame(frame, frameHello)
 }
@@ -155,13 +155,22 @@ func (t *Transport) readHello(c *conn) (wire.Hello, error) {
 	return hello, nil
 }
 
+// clause appends text to a sentence, if there is any.
+func clause(text string) string {
+	if text == "" {
+		return ""
+	}
+	return " (" + text + ")"
+}
+
 // checkHello decides whether this node talks to the one that sent h.
 func (t *Transport) checkHello(h *wire.Hello) error {
 	self, formats := &t.opts.Self, t.opts.Formats
 	switch {
 	case h.Cluster != t.opts.Cluster:
-		return refuse("%s (%s) is of cluster %s, %s (%s) of cluster %s",
-			h.Node.ID, h.Node.Name, h.Cluster, self.ID, self.Name, t.opts.Cluster)
+		return refuse("%s (%s) is of cluster %s%s, %s (%s) of cluster %s%s",
+			h.Node.ID, h.Node.Name, h.Cluster, clause(h.Origin),
+			self.ID, self.Name, t.opts.Cluster, clause(t.opts.Origin))
 	case h.Node.ID == self.ID:
 		return refuse("two nodes have the same id %s: %s at %s and %s at %s",
 			self.ID, h.Node.Name, h.Node.Peer, self.Name, self.Peer)

@@ -12,6 +12,9 @@ import (
 // Options says who a node is and whom it talks to.
 type Options struct {
 	Cluster kv.ClusterID
+	// Origin is what nodes of other clusters are told about this one, if
+	// anything: where it came from.
+	Origin string
 	// Self is how the node introduces itself; its ID is not 0.
 	Self wire.Node
 	// Peers are the nodes to talk to, by ID and Peer address. Self may be

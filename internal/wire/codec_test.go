@@ -54,7 +54,7 @@ func TestSnapshotHeadersRoundTrip(t *testing.T) {
 
 func TestHelloRoundTrips(t *testing.T) {
 	in := Hello{
-		Cluster: 1, To: 2, Purpose: ForSnapshot, Formats: Formats{Min: 3, Max: 4},
+		Cluster: 1, To: 2, Purpose: ForSnapshot, Formats: Formats{Min: 3, Max: 4}, Origin: "o",
 		Node: Node{ID: 5, Incarnation: 1 << 63, Name: "n", Peer: "p:1", Client: "c:2"},
 	}
 	got, err := DecodeHello(AppendHello(nil, &in))

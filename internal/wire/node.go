@@ -21,6 +21,7 @@ const (
 	helloPurpose   = 4<<2 | kindUint
 	helloFormatMin = 5<<2 | kindUint
 	helloFormatMax = 6<<2 | kindUint
+	helloOrigin    = 7<<2 | kindBytes
 )
 
 // Purpose is what a connection is for.
@@ -52,6 +53,9 @@ type Hello struct {
 	To      kv.NodeID
 	Purpose Purpose
 	Formats Formats
+	// Origin says where the cluster comes from, if that is worth telling to
+	// nodes of others.
+	Origin string
 }
 
 // AppendNode appends the encoding of n to buf.
@@ -105,6 +109,7 @@ func AppendHello(buf []byte, h *Hello) []byte {
 	buf = appendUint(buf, helloPurpose, uint64(h.Purpose))
 	buf = appendUint(buf, helloFormatMin, uint64(h.Formats.Min))
 	buf = appendUint(buf, helloFormatMax, uint64(h.Formats.Max))
+	buf = appendString(buf, helloOrigin, h.Origin)
 	return appendEnd(buf)
 }
 
@@ -127,6 +132,8 @@ func DecodeHello(data []byte) (Hello, error) {
 			out.Formats.Min = uint32(r.uintMax(math.MaxUint32))
 		case helloFormatMax:
 			out.Formats.Max = uint32(r.uintMax(math.MaxUint32))
+		case helloOrigin:
+			out.Origin = r.string()
 		default:
 			r.skip(tag)
 		}
