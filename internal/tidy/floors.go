@@ -41,6 +41,7 @@ var floors = map[string]int{
 	"internal/bench":      7,  // load over HTTP
 	"internal/cli":        9,  // commands and wiring
 	"internal/nodetest":   10, // clusters of real processes, killed under load
+	"internal/etcdtest":   10, // etcd's recorded answers, compared with ours
 	"sim":                 10, // whole clusters in virtual time
 	".":                   10, // main
 }

@@ -1,0 +1,252 @@
+package grpcserver
+
+import (
+	"bytes"
+	"compress/gzip"
+	"encoding/binary"
+	"io"
+	"sync"
+	"sync/atomic"
+
+	"golang.org/x/net/http2"
+	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/status"
+)
+
+const encodingGzip = "gzip"
+
+// input is what a client sends on a stream.
+type input struct {
+	gzipped bool
+	// ended says that the client sends no more.
+	ended atomic.Bool
+
+	mu sync.Mutex
+	// part is the beginning of a message, ready the messages that wait for the
+	// handler. dispatched says that a unary call has begun.
+	part       *buffer
+	ready      []*buffer
+	dispatched bool
+	// failure is why nothing more is read.
+	failure error
+	// unacked are bytes that the client was not granted again, pending those of
+	// them that are to be.
+	unacked, pending int
+	// arrived has a token when there may be something new. Unary calls have none.
+	arrived chan struct{}
+}
+
+// buffer is a byte slice that is used again.
+type buffer struct{ bytes []byte }
+
+var buffers = sync.Pool{New: func() any { return new(buffer) }}
+
+// bufferBytesKept is the largest buffer that is kept for the next message.
+const bufferBytesKept = 64 << 10
+
+func newBuffer() *buffer {
+	b := buffers.Get().(*buffer)
+	b.bytes = b.bytes[:0]
+	return b
+}
+
+func (b *buffer) release() {
+	if cap(b.bytes) <= bufferBytesKept {
+		buffers.Put(b)
+	}
+}
+
+// data takes in a part of the stream; size is what flow control counts.
+func (st *stream) data(part []byte, size int, ends bool) {
+	in := &st.input
+	in.mu.Lock()
+	in.unacked += size
+	in.pending += size
+	if in.unacked > streamWindowBytes {
+		in.mu.Unlock()
+		st.conn.mu.Lock()
+		defer st.conn.mu.Unlock()
+		st.conn.resetLocked(st, http2.ErrCodeFlowControl)
+		return
+	}
+	for len(part) > 0 && in.failure == nil {
+		part = st.assemble(part)
+	}
+	in.failure = st.spell(in.failure)
+	grant := st.grantable(ends)
+	in.mu.Unlock()
+	if grant > 0 {
+		st.grant(grant)
+	}
+	if ends {
+		st.inputEnded()
+		return
+	}
+	st.tell()
+}
+
+// spell ends a unary call that can't be read at once.
+func (st *stream) spell(err error) error {
+	if err != nil && st.method.unary != nil && !st.input.dispatched {
+		st.input.dispatched = true
+		st.conn.server.running.Go(func() { st.finish(statusOf(err)) })
+	}
+	return err
+}
+
+// assemble adds to the message that is being read, and returns what belongs to the
+// next one.
+func (st *stream) assemble(part []byte) (rest []byte) {
+	in := &st.input
+	if in.part == nil {
+		in.part = newBuffer()
+	}
+	b := in.part
+	if missing := messageHeadBytes - len(b.bytes); missing > 0 {
+		n := min(missing, len(part))
+		b.bytes, part = append(b.bytes, part[:n]...), part[n:]
+		if n < missing {
+			return nil
+		}
+	}
+	size := int(binary.BigEndian.Uint32(b.bytes[1:]))
+	if most := st.conn.server.opts.MessageBytesMax; size > most {
+		in.failure = status.Errorf(codes.ResourceExhausted,
+			"grpc: received message larger than max (%d vs. %d)", size, most)
+		return nil
+	}
+	n := min(messageHeadBytes+size-len(b.bytes), len(part))
+	b.bytes, rest = append(b.bytes, part[:n]...), part[n:]
+	if len(b.bytes) == messageHeadBytes+size {
+		in.part = nil
+		st.complete(b)
+	}
+	return rest
+}
+
+// complete takes in a whole message.
+func (st *stream) complete(b *buffer) {
+	in := &st.input
+	compressed := b.bytes[0] != 0
+	b.bytes = b.bytes[messageHeadBytes:]
+	if compressed {
+		b.bytes, in.failure = st.decompress(b.bytes)
+	}
+	if in.failure == nil && st.method.unary != nil && len(in.ready) > 0 {
+		in.failure = status.Error(codes.Internal, "a unary call has more than one message")
+	}
+	if in.failure == nil {
+		in.ready = append(in.ready, b)
+	}
+}
+
+func (st *stream) decompress(data []byte) ([]byte, error) {
+	if !st.input.gzipped {
+		return nil, status.Error(codes.Internal,
+			"grpc: compressed flag set with identity or empty encoding")
+	}
+	most := st.conn.server.opts.MessageBytesMax
+	r, err := gzip.NewReader(bytes.NewReader(data))
+	if err != nil {
+		return nil, status.Errorf(codes.Internal, "grpc: failed to decompress: %v", err)
+	}
+	plain, err := io.ReadAll(io.LimitReader(r, int64(most)+1))
+	switch {
+	case err != nil:
+		return nil, status.Errorf(codes.Internal, "grpc: failed to decompress: %v", err)
+	case len(plain) > most:
+		return nil, status.Errorf(codes.ResourceExhausted,
+			"grpc: received message after decompression larger than max %d", most)
+	}
+	return plain, nil
+}
+
+// grantable is what the client may be granted again: everything, as long as no
+// message waits for the handler, but not each little bit.
+func (st *stream) grantable(ends bool) int {
+	in := &st.input
+	waits := st.method.stream != nil && len(in.ready) > 0
+	if ends || waits || in.pending < streamWindowBytes/2 {
+		return 0
+	}
+	n := in.pending
+	in.unacked -= n
+	in.pending = 0
+	return n
+}
+
+func (st *stream) grant(bytes int) {
+	c := st.conn
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.streams[st.id] == st {
+		c.out.windowUpdate(st.id, uint32(bytes))
+	}
+}
+
+// inputEnded follows the end of what the client sends.
+func (st *stream) inputEnded() {
+	in := &st.input
+	in.ended.Store(true)
+	if st.method.stream != nil {
+		st.tell()
+		return
+	}
+	in.mu.Lock()
+	defer in.mu.Unlock()
+	if in.dispatched {
+		return
+	}
+	if len(in.ready) == 0 {
+		in.failure = st.spell(status.Error(codes.Internal, "a unary call has no message"))
+		return
+	}
+	in.dispatched = true
+	message := in.ready[0]
+	in.ready = nil
+	st.conn.server.running.Go(func() { st.call(message) })
+}
+
+// tell wakes a handler that waits for a message.
+func (st *stream) tell() {
+	select {
+	case st.input.arrived <- struct{}{}:
+	default: // it is awake already, or the call is unary
+	}
+}
+
+// next waits for a message. It returns io.EOF after the last.
+func (st *stream) next() (*buffer, error) {
+	in := &st.input
+	for {
+		in.mu.Lock()
+		// What ended is looked at first: what came before it is in ready then.
+		ended := in.ended.Load()
+		if len(in.ready) > 0 {
+			message := in.ready[0]
+			in.ready = in.ready[1:]
+			grant := st.grantable(ended)
+			in.mu.Unlock()
+			if grant > 0 {
+				st.grant(grant)
+				st.conn.flushSoon()
+			}
+			return message, nil
+		}
+		failure, partial := in.failure, in.part != nil
+		in.mu.Unlock()
+		switch {
+		case failure != nil:
+			return nil, failure
+		case ended && partial:
+			return nil, status.Error(codes.Internal, "the stream ends in the middle of a message")
+		case ended:
+			return nil, io.EOF
+		}
+		select {
+		case <-in.arrived:
+		case <-st.Done():
+			return nil, status.FromContextError(st.Err()).Err()
+		}
+	}
+}
