@@ -6,10 +6,13 @@ import (
 	"google.golang.org/grpc/mem"
 )
 
-// frame is a message that is encoded already, in one or two parts, which are
-// not changed any more.
+// frame is a message of a watch that is encoded already: what stands before
+// the events, and the events. It is one piece of memory, but for the events,
+// and not changed any more.
 type frame struct {
-	head, tail []byte
+	parts [2]mem.Buffer
+	head  mem.SliceBuffer
+	bytes [headBytesMax]byte
 }
 
 // frameCodec is gRPC's codec of protobuf, that sends frames besides.
@@ -19,12 +22,8 @@ func newFrameCodec() encoding.CodecV2 { return frameCodec{encoding.GetCodecV2(pr
 
 // Marshal implements encoding.CodecV2.
 func (c frameCodec) Marshal(message any) (mem.BufferSlice, error) {
-	f, ok := message.(*frame)
-	switch {
-	case !ok:
-		return c.CodecV2.Marshal(message)
-	case f.tail == nil:
-		return mem.BufferSlice{mem.SliceBuffer(f.head)}, nil
+	if f, ok := message.(*frame); ok {
+		return f.parts[:], nil
 	}
-	return mem.BufferSlice{mem.SliceBuffer(f.head), mem.SliceBuffer(f.tail)}, nil
+	return c.CodecV2.Marshal(message)
 }

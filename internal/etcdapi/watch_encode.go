@@ -3,6 +3,7 @@ package etcdapi
 import (
 	"iter"
 
+	"google.golang.org/grpc/mem"
 	"google.golang.org/protobuf/encoding/protowire"
 
 	"github.com/miruvor/miruvor/internal/kv"
@@ -73,16 +74,12 @@ func (m *watchMessage) size(events []byte) int {
 	return len(m.appendHead(make([]byte, 0, headBytesMax), false)) + len(events)
 }
 
-// frame is the message with all of its events.
-func (m *watchMessage) frame(events []byte) *frame { return m.part(events, false) }
-
-func (m *watchMessage) part(events []byte, more bool) *frame {
-	if len(events) >= sharedBytesMin {
-		head := m.appendHead(make([]byte, 0, headBytesMax), more)
-		return &frame{head: head, tail: events}
-	}
-	whole := m.appendHead(make([]byte, 0, headBytesMax+len(events)), more)
-	return &frame{head: append(whole, events...)}
+// part is the message with some of its events.
+func (m *watchMessage) part(events mem.Buffer, more bool) *frame {
+	f := &frame{}
+	f.head = m.appendHead(f.bytes[:0], more)
+	f.parts = [...]mem.Buffer{&f.head, events}
+	return f
 }
 
 // fragments cuts the message into parts that stay below a size, as far as a
@@ -102,7 +99,8 @@ func (m *watchMessage) fragments(
 				n, size = n+1, size+next
 			}
 			events = events[n:]
-			if !yield(m.part(encoded[:size:size], len(events) > 0)) {
+			piece := mem.SliceBuffer(encoded[:size:size])
+			if !yield(m.part(piece, len(events) > 0)) {
 				return
 			}
 			encoded = encoded[size:]

@@ -122,12 +122,12 @@ func FuzzEncodedEvents(f *testing.F) {
 	f.Fuzz(func(t *testing.T, seed uint64) {
 		r := random{rand.New(rand.NewPCG(seed, 0))}
 		m, events := r.message(), r.events(20)
-		encoded := encodeEvents(events)
-		got, want := marshal(t, m.frame(encoded)), marshal(t, etcdMessage(&m, events))
+		encoded := new(sharedEvents).encode(events)
+		got, want := marshal(t, encoded.frame(&m, seed%2 == 0)), marshal(t, etcdMessage(&m, events))
 		if !bytes.Equal(got, want) {
 			t.Errorf("encoded as\n%x, want\n%x", got, want)
 		}
-		if size := m.size(encoded); size != len(want) {
+		if size := m.size(encoded.bytes); size != len(want) {
 			t.Errorf("the size is %d, want %d", size, len(want))
 		}
 	})
@@ -187,21 +187,43 @@ func markBytesMissing(resp *pb.WatchResponse) int {
 func TestSharedEvents(t *testing.T) {
 	var shared sharedEvents
 	batch := []kv.Event{
-		{KV: kv.KeyValue{Key: []byte("a"), ModRevision: 7, Value: make([]byte, sharedBytesMin)}},
-		{KV: kv.KeyValue{Key: []byte("b"), ModRevision: 7, Value: make([]byte, sharedBytesMin)}},
+		{KV: kv.KeyValue{Key: []byte("a"), ModRevision: 7}},
+		{KV: kv.KeyValue{Key: []byte("b"), ModRevision: 7}},
 	}
 	first := shared.encode(batch)
-	if again := shared.encode(batch[:2:2]); &again[0] != &first[0] {
+	if again := shared.encode(batch[:2:2]); again != first {
 		t.Error("the same events are encoded twice")
 	}
 	for name, other := range map[string][]kv.Event{
-		"fewer":   batch[:1],
-		"later":   batch[1:],
-		"a copy":  append([]kv.Event(nil), batch...),
-		"no prev": {{KV: batch[0].KV}, {KV: batch[1].KV, Prev: &batch[0].KV}},
+		"fewer":     batch[:1],
+		"later":     batch[1:],
+		"a copy":    append([]kv.Event(nil), batch...),
+		"with prev": {{KV: batch[0].KV}, {KV: batch[1].KV, Prev: &batch[0].KV}},
 	} {
-		if got := shared.encode(other); !bytes.Equal(got, encodeEvents(other)) {
+		if got := shared.encode(other); !bytes.Equal(got.bytes, encodeEvents(other)) {
 			t.Errorf("%s: encoded as others", name)
+		}
+	}
+}
+
+// Watches that are alone in their streams share a message, unless it differs.
+func TestSharedFrames(t *testing.T) {
+	encoded := new(sharedEvents).encode([]kv.Event{{KV: kv.KeyValue{Key: []byte("a")}}})
+	m := watchMessage{standing: kv.Standing{Cluster: 1, Node: 1, Leader: 1, Term: 1}, revision: 7}
+	first := encoded.frame(&m, true)
+	if encoded.frame(&m, true) != first {
+		t.Error("a message is encoded twice")
+	}
+	for range 2 {
+		for _, other := range []watchMessage{
+			{standing: m.standing, revision: 8},
+			{standing: m.standing, revision: 7, id: 1},
+			{standing: kv.Standing{Cluster: 1, Node: 1, Leader: 1, Term: 2}, revision: 7},
+		} {
+			got := marshal(t, encoded.frame(&other, true))
+			if want := marshal(t, etcdMessage(&other, encoded.events)); !bytes.Equal(got, want) {
+				t.Errorf("%+v is told as %x, want %x", other, got, want)
+			}
 		}
 	}
 }

@@ -140,10 +140,11 @@ func (s *watchSender) await(id kv.WatchID) (*watch, error) {
 func (s *watchSender) sendEvents(w *watch, resp *kv.WatchResponse) error {
 	m := watchMessage{standing: s.api.maint.Standing(), revision: resp.Revision, id: w.id}
 	encoded := s.api.events.encode(resp.Events)
-	if !w.fragment || len(resp.Events) < 2 || m.size(encoded) < s.api.fragmentBytes() {
-		return s.client.SendMsg(m.frame(encoded))
+	bytesMax := s.api.fragmentBytes()
+	if !w.fragment || len(resp.Events) < 2 || m.size(encoded.bytes) < bytesMax {
+		return s.client.SendMsg(encoded.frame(&m, len(s.watches) == 1))
 	}
-	for part := range m.fragments(resp.Events, encoded, s.api.fragmentBytes()) {
+	for part := range m.fragments(resp.Events, encoded.bytes, bytesMax) {
 		if err := s.client.SendMsg(part); err != nil {
 			return err
 		}

@@ -3,6 +3,8 @@ package etcdapi
 import (
 	"sync/atomic"
 
+	"google.golang.org/grpc/mem"
+
 	"github.com/miruvor/miruvor/internal/kv"
 )
 
@@ -16,9 +18,7 @@ type sharedEvents struct {
 const (
 	// sharedSlots is how many responses are remembered.
 	sharedSlots = 16
-	// sharedBytesMin and sharedBytesMax bound the sizes worth remembering:
-	// little is encoded faster than looked up, and much is not held for long.
-	sharedBytesMin = 1 << 10
+	// sharedBytesMax bounds each, so that much is not held for long.
 	sharedBytesMax = 2 << 20
 )
 
@@ -26,22 +26,44 @@ const (
 // tells to many watches are the same slice: it is known by its first element,
 // which is not freed while somebody points to it.
 type encodedEvents struct {
-	first *kv.Event
-	count int
-	bytes []byte
+	events []kv.Event
+	bytes  []byte
+	tail   mem.Buffer
+	// alone is what a watch was told that is the only one of its stream. Those
+	// of other streams mostly have the same id.
+	alone atomic.Pointer[aloneFrame]
 }
 
-// encode encodes events, of which there are some. The result is not to be
-// changed.
-func (s *sharedEvents) encode(events []kv.Event) []byte {
+type aloneFrame struct {
+	message watchMessage
+	frame   *frame
+}
+
+// encode encodes events, of which there are some.
+func (s *sharedEvents) encode(events []kv.Event) *encodedEvents {
 	first := &events[0]
 	slot := &s.slots[first.KV.ModRevision%sharedSlots]
-	if e := slot.Load(); e != nil && e.first == first && e.count == len(events) {
-		return e.bytes
+	if e := slot.Load(); e != nil && &e.events[0] == first && len(e.events) == len(events) {
+		return e
 	}
-	bytes := encodeEvents(events)
-	if len(bytes) >= sharedBytesMin && len(bytes) <= sharedBytesMax {
-		slot.Store(&encodedEvents{first, len(events), bytes})
+	e := &encodedEvents{events: events, bytes: encodeEvents(events)}
+	e.tail = mem.SliceBuffer(e.bytes)
+	if len(e.bytes) <= sharedBytesMax {
+		slot.Store(e)
 	}
-	return bytes
+	return e
+}
+
+// frame is a message with the events. If its watch is alone, it may be that of
+// another stream.
+func (e *encodedEvents) frame(m *watchMessage, alone bool) *frame {
+	if !alone {
+		return m.part(e.tail, false)
+	}
+	known := e.alone.Load()
+	if known == nil || known.message != *m {
+		known = &aloneFrame{*m, m.part(e.tail, false)}
+		e.alone.Store(known)
+	}
+	return known.frame
 }
