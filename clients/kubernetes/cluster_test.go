@@ -92,8 +92,14 @@ func run(m *testing.M) int {
 	return m.Run()
 }
 
+// programVariable names the program to test instead of one that is built.
+const programVariable = "MIRUVOR"
+
 // build makes the miruvor program of the module that this one lies in.
 func build(dir string) (string, error) {
+	if program := os.Getenv(programVariable); program != "" {
+		return program, nil
+	}
 	program := filepath.Join(dir, "miruvor")
 	cmd := exec.Command("go", "build", "-o", program, "github.com/miruvor/miruvor")
 	cmd.Dir = filepath.Join("..", "..")
@@ -120,9 +126,11 @@ func (c *cluster) start(program, dir string) error {
 		p := &process{cmd: exec.Command(program, "start", "--name", name,
 			"--data", filepath.Join(dir, name), "--client", clients[i], "--peer", peers[i],
 			"--initial-cluster", strings.Join(members, ","),
-			"--initial-shards", fmt.Sprint(len(c.splitAt)+1),
-			"--split-at", strings.Join(c.splitAt, ","),
 			"--watch-progress-notify-interval", "1s")}
+		if shards := len(c.splitAt) + 1; shards > 1 {
+			p.cmd.Args = append(p.cmd.Args, "--initial-shards", fmt.Sprint(shards),
+				"--split-at", strings.Join(c.splitAt, ","))
+		}
 		p.cmd.Stdout, p.cmd.Stderr = &p.output, &p.output
 		if err := p.cmd.Start(); err != nil {
 			return err
