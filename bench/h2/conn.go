@@ -94,6 +94,20 @@ func (c *Conn) Send(id StreamID, message []byte, last bool) error {
 	return c.writer.send(id, message, last)
 }
 
+// Cancel resets a stream. Its call hears nothing more.
+func (c *Conn) Cancel(id StreamID) error {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.err != nil {
+		return c.err
+	}
+	delete(c.writer.streams, id)
+	if err := c.writer.framer.WriteRSTStream(uint32(id), http2.ErrCodeCancel); err != nil {
+		return err
+	}
+	return c.writer.out.Flush()
+}
+
 // Flush sends what is buffered.
 func (c *Conn) Flush() error {
 	c.mu.Lock()

@@ -1,0 +1,128 @@
+package report
+
+import (
+	"bufio"
+	"encoding/xml"
+	"fmt"
+	"io"
+	"strings"
+)
+
+// The plot is a grid: workloads down, metrics across. A cell has a bar for each system, as long as
+// its share of the cell's largest figure, so rows of any magnitude can be read side by side.
+const (
+	plotTitleWidth = 210
+	plotCellWidth  = 190
+	plotBarWidth   = 104 // of the largest
+	plotBarHeight  = 11
+	plotBarStep    = 15
+	plotRowGap     = 16
+	plotTop        = 74
+	plotMargin     = 16
+	plotFooter     = 62
+)
+
+// plotStyle works on light and on dark pages: the ground stays transparent.
+const plotStyle = `<style>
+text { font: 12px system-ui, sans-serif; fill: #24292f }
+.head { font-weight: 600 } .faint { fill: #6e7781; font-size: 11px }
+.s0 { fill: #0f8a7e } .s1 { fill: #a0a8b1 } .rule { stroke: #8c959f; stroke-opacity: .35 }
+@media (prefers-color-scheme: dark) {
+  text { fill: #d7dde3 } .faint { fill: #98a2ad } .s0 { fill: #2bb3a3 } .s1 { fill: #6b7580 }
+}
+</style>
+`
+
+// svg writes elements; the buffer keeps the first error to the end.
+type svg struct{ to *bufio.Writer }
+
+func (s svg) text(x, y int, class, anchor, text string) {
+	var escaped strings.Builder
+	_ = xml.EscapeText(&escaped, []byte(text)) // to memory
+	fmt.Fprintf(s.to, "<text x=\"%d\" y=\"%d\" class=\"%s\" text-anchor=\"%s\">%s</text>\n",
+		x, y, class, anchor, escaped.String())
+}
+
+func (s svg) bar(x, y int, width float64, class string) {
+	fmt.Fprintf(s.to, "<rect x=\"%d\" y=\"%d\" width=\"%.1f\" height=\"%d\" ", x, y, width, plotBarHeight)
+	fmt.Fprintf(s.to, "rx=\"2\" class=\"%s\"/>\n", class)
+}
+
+func (s svg) rule(y, width int) {
+	fmt.Fprintf(s.to, "<line x1=\"%d\" x2=\"%d\" y1=\"%d\" y2=\"%d\" class=\"rule\"/>\n",
+		plotMargin, width-plotMargin, y, y)
+}
+
+// WriteSVG draws the medians.
+func (r *Report) WriteSVG(to io.Writer) error {
+	s := svg{bufio.NewWriter(to)}
+	rowHeight := len(r.Systems)*plotBarStep + plotRowGap
+	width := 2*plotMargin + plotTitleWidth + len(metrics)*plotCellWidth
+	height := plotTop + len(r.Rows)*rowHeight + plotFooter
+	fmt.Fprintf(s.to, "<svg xmlns=\"http://www.w3.org/2000/svg\" viewBox=\"0 0 %d %d\" "+
+		"width=\"%d\" height=\"%d\" role=\"img\">\n", width, height, width, height)
+	fmt.Fprint(s.to, plotStyle)
+	r.drawHead(s)
+	for i := range r.Rows {
+		top := plotTop + i*rowHeight
+		s.rule(top-plotRowGap/2, width)
+		r.Rows[i].draw(s, top)
+	}
+	r.drawFoot(s, plotTop+len(r.Rows)*rowHeight)
+	fmt.Fprintln(s.to, "</svg>")
+	return s.to.Flush()
+}
+
+// drawHead is the legend, and what the columns are.
+func (r *Report) drawHead(s svg) {
+	x := plotMargin
+	for i, name := range r.Systems {
+		s.bar(x, 14, 18, systemClass(i))
+		s.text(x+24, 24, "head", "start", name)
+		x += 40 + 8*len(name)
+	}
+	for i, m := range metrics {
+		x := plotMargin + plotTitleWidth + i*plotCellWidth
+		s.text(x, 48, "head", "start", m.title)
+		s.text(x+8*len(m.title), 48, "faint", "start", m.better+" is better")
+	}
+}
+
+func (row *Row) draw(s svg, top int) {
+	title, rest, _ := strings.Cut(row.Title, ", ")
+	s.text(plotMargin, top+plotBarHeight-1, "head", "start", title)
+	s.text(plotMargin, top+plotBarHeight-1+plotBarStep, "faint", "start", rest)
+	for i, m := range metrics {
+		row.drawCell(s, plotMargin+plotTitleWidth+i*plotCellWidth, top, m)
+	}
+}
+
+func (row *Row) drawCell(s svg, x, top int, m metric) {
+	largest := 0.0
+	for _, result := range row.Results {
+		largest = max(largest, m.value(result.Median))
+	}
+	for i, result := range row.Results {
+		value, y := m.value(result.Median), top+i*plotBarStep
+		width := 1.0
+		if largest > 0 {
+			width = max(1, plotBarWidth*value/largest)
+		}
+		s.bar(x, y, width, systemClass(i))
+		label := m.format(value)
+		if i == 0 && len(row.Results) == 2 {
+			label += "  " + formatRatio(row.ratio(m))
+		}
+		s.text(x+int(width)+5, y+plotBarHeight-1, "", "start", label)
+	}
+}
+
+func (r *Report) drawFoot(s svg, y int) {
+	for i, line := range strings.Split(r.caption(), "\n") {
+		s.text(plotMargin, y+8+i*16, "faint", "start", line)
+	}
+}
+
+func systemClass(i int) string {
+	return fmt.Sprintf("s%d", i)
+}
