@@ -7,6 +7,7 @@ import (
 	"io"
 	"maps"
 	"slices"
+	"sync"
 	"time"
 
 	"github.com/miruvor/miruvor/internal/kv"
@@ -166,21 +167,49 @@ func (j *job) leases(ctx context.Context) error {
 	for _, id := range list.IDs {
 		j.hung[id] = j.hung[id]
 	}
-	for _, id := range slices.Sorted(maps.Keys(j.hung)) {
-		l, err := j.store.LeaseTimeToLive(ctx, id, false)
-		switch {
-		case errors.Is(err, kv.ErrLeaseNotFound) && !j.hung[id]:
-			continue
-		case errors.Is(err, kv.ErrLeaseNotFound):
-			l = kv.Lease{ID: id}
-		case err != nil:
-			return fmt.Errorf("backup: lease %d: %w", id, err)
-		}
-		l.Granted = max(l.Granted, kv.LeaseTTLMin)
-		l.TTL = min(max(l.TTL, 0), l.Granted)
-		if err := j.out.lease(&l); err != nil {
+	ids := slices.Sorted(maps.Keys(j.hung))
+	for some := range slices.Chunk(ids, leasesAtOnce) {
+		found, err := j.ask(ctx, some)
+		if err != nil {
 			return err
+		}
+		for i := range found {
+			if found[i].ID == 0 {
+				continue
+			}
+			if err := j.out.lease(&found[i]); err != nil {
+				return err
+			}
 		}
 	}
 	return nil
+}
+
+// leasesAtOnce is how many leases are asked for at a time.
+const leasesAtOnce = 32
+
+// ask is what there is to write of some leases; those to leave out have no id.
+func (j *job) ask(ctx context.Context, ids []kv.LeaseID) ([]kv.Lease, error) {
+	found, errs := make([]kv.Lease, len(ids)), make([]error, len(ids))
+	var asking sync.WaitGroup
+	for i, id := range ids {
+		asking.Go(func() { found[i], errs[i] = j.lease(ctx, id) })
+	}
+	asking.Wait()
+	return found, errors.Join(errs...)
+}
+
+func (j *job) lease(ctx context.Context, id kv.LeaseID) (kv.Lease, error) {
+	l, err := j.store.LeaseTimeToLive(ctx, id, false)
+	switch {
+	case errors.Is(err, kv.ErrLeaseNotFound) && !j.hung[id]:
+		return kv.Lease{}, nil
+	case errors.Is(err, kv.ErrLeaseNotFound):
+		l = kv.Lease{ID: id}
+	case err != nil:
+		return l, fmt.Errorf("backup: lease %d: %w", id, err)
+	}
+	l.Granted = max(l.Granted, kv.LeaseTTLMin)
+	l.TTL = min(max(l.TTL, 0), l.Granted)
+	return l, nil
 }
