@@ -74,7 +74,9 @@ func (h *hub) run() {
 		for _, in := range inputs {
 			in(now, h.machine)
 		}
-		h.carryOut(h.machine.Pass(now))
+		eff := h.machine.Pass(now)
+		h.carryOut(eff)
+		h.machine.Reuse(eff)
 	}
 }
 

@@ -3,7 +3,6 @@ package node
 import (
 	"context"
 	"fmt"
-	"slices"
 	"sync"
 	"time"
 
@@ -74,7 +73,7 @@ type watchStream struct {
 	leaveContext func() bool
 
 	mu     sync.Mutex
-	queue  []watch.Delivery
+	queue  deliveries
 	lastID kv.WatchID
 	// watches are those that the receiver wants to hear of, adding those that
 	// have not begun.
@@ -130,7 +129,7 @@ func (s *watchStream) Remove(id kv.WatchID) {
 	known := s.watches[id]
 	delete(s.watches, id)
 	delete(s.adding, id)
-	s.queue = slices.DeleteFunc(s.queue, func(d watch.Delivery) bool {
+	s.queue.drop(func(d watch.Delivery) bool {
 		if d.Response.ID != id {
 			return false
 		}
@@ -169,12 +168,10 @@ func (s *watchStream) Next(ctx context.Context) (kv.WatchResponse, error) {
 func (s *watchStream) next() (resp kv.WatchResponse, ok bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.closed || len(s.queue) == 0 {
+	if s.closed || s.queue.empty() {
 		return resp, false
 	}
-	d := s.queue[0]
-	s.queue[0] = watch.Delivery{}
-	s.queue = s.queue[1:]
+	d := s.queue.pop()
 	if d.Response.Compacted != 0 {
 		delete(s.watches, d.Response.ID)
 	}
@@ -200,7 +197,7 @@ func (s *watchStream) deliver(list []watch.Delivery) {
 			s.taken += d.Bytes // it was removed meanwhile
 			continue
 		}
-		s.queue = append(s.queue, d)
+		s.queue.push(d)
 	}
 	s.tell()
 	select {
@@ -225,7 +222,7 @@ func (s *watchStream) end() {
 	if s.closed {
 		return
 	}
-	s.closed, s.queue = true, nil
+	s.closed, s.queue = true, deliveries{}
 	close(s.ended)
 	if s.leaveContext != nil {
 		s.leaveContext()

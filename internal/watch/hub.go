@@ -29,10 +29,12 @@ type Hub struct {
 	numbers uint64
 	load    Load
 	effects Effects
+	// spare is for the deliveries of a pass after this.
+	spare []Delivery
 }
 
 // Effects are what a pass wants done, each kind in its order. The slices are
-// the caller's.
+// the caller's, who may give them back with Reuse.
 type Effects struct {
 	Sends      []Send
 	Begun      []Begun
@@ -99,8 +101,20 @@ func (h *Hub) Pass(now wire.Instant) Effects {
 	h.startChases()
 	h.askOracle()
 	eff := h.effects
-	h.effects = Effects{}
+	h.effects = Effects{Deliveries: h.spare}
+	h.spare = nil
 	return eff
+}
+
+// spareMax bounds the deliveries that there is room for between two passes.
+const spareMax = 100_000
+
+// Reuse takes effects back that are done, to use their memory again.
+func (h *Hub) Reuse(eff Effects) {
+	if cap(eff.Deliveries) <= spareMax {
+		clear(eff.Deliveries)
+		h.spare = eff.Deliveries[:0]
+	}
 }
 
 // Open begins a stream. It reports false if there are too many.
