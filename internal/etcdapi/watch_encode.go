@@ -84,9 +84,8 @@ func (m *watchMessage) part(events mem.Buffer, more bool) *frame {
 
 // fragments cuts the message into parts that stay below a size, as far as a
 // part has more than one event. All but the last say that there is more.
-func (m *watchMessage) fragments(
-	events []kv.Event, encoded []byte, bytesMax int,
-) iter.Seq[*frame] {
+func (m *watchMessage) fragments(encoded *encodedEvents, bytesMax int) iter.Seq[*frame] {
+	events, bytes := encoded.events, encoded.bytes
 	head := len(m.appendHead(nil, true))
 	return func(yield func(*frame) bool) {
 		for len(events) > 0 {
@@ -99,11 +98,11 @@ func (m *watchMessage) fragments(
 				n, size = n+1, size+next
 			}
 			events = events[n:]
-			piece := mem.SliceBuffer(encoded[:size:size])
+			piece := mem.SliceBuffer(bytes[:size:size])
 			if !yield(m.part(piece, len(events) > 0)) {
 				return
 			}
-			encoded = encoded[size:]
+			bytes = bytes[size:]
 		}
 	}
 }

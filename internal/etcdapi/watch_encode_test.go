@@ -107,11 +107,11 @@ func etcdMessage(m *watchMessage, events []kv.Event) *pb.WatchResponse {
 // marshal is a message as gRPC sends it.
 func marshal(t *testing.T, message any) []byte {
 	t.Helper()
-	data, err := newFrameCodec().Marshal(message)
+	data, err := frameCodec{}.Append(nil, message)
 	if err != nil {
 		t.Fatal(err)
 	}
-	return data.Materialize()
+	return data
 }
 
 // What we encode is, to the byte, what etcd's messages are encoded to.
@@ -145,7 +145,7 @@ func FuzzFragments(f *testing.F) {
 		m, events := r.message(), r.events(50)
 		bytesMax := int(bound) + 1
 		rest := events
-		for part := range m.fragments(events, encodeEvents(events), bytesMax) {
+		for part := range m.fragments(new(sharedEvents).encode(events), bytesMax) {
 			if len(rest) == 0 {
 				t.Fatal("a part without events")
 			}

@@ -140,11 +140,14 @@ func (s *watchSender) await(id kv.WatchID) (*watch, error) {
 func (s *watchSender) sendEvents(w *watch, resp *kv.WatchResponse) error {
 	m := watchMessage{standing: s.api.maint.Standing(), revision: resp.Revision, id: w.id}
 	encoded := s.api.events.encode(resp.Events)
-	bytesMax := s.api.fragmentBytes()
-	if !w.fragment || len(resp.Events) < 2 || m.size(encoded.bytes) < bytesMax {
-		return s.client.SendMsg(encoded.frame(&m, len(s.watches) == 1))
+	if w.fragment && len(resp.Events) > 1 && m.size(encoded.bytes) >= s.api.fragmentBytes() {
+		return s.sendParts(m, encoded)
 	}
-	for part := range m.fragments(resp.Events, encoded.bytes, bytesMax) {
+	return s.client.SendMsg(encoded.frame(&m, len(s.watches) == 1))
+}
+
+func (s *watchSender) sendParts(m watchMessage, encoded *encodedEvents) error {
+	for part := range m.fragments(encoded, s.api.fragmentBytes()) {
 		if err := s.client.SendMsg(part); err != nil {
 			return err
 		}
