@@ -15,18 +15,20 @@ type checkCommand struct {
 func newCheck() *cobra.Command {
 	c := &checkCommand{output: newChoice(outputTable, outputJSON)}
 	cmd := &cobra.Command{
-		Use:   "check DIR",
-		Short: "Verify the data directory of a stopped node",
+		Use:   "check DIR | FILE",
+		Short: "Verify the data directory of a stopped node, or a backup",
 		Long: `Verify the data directory of a stopped node: the checksums of its log and of its
 engine, and all that has to be true of what they hold. It changes nothing, lists
-what is wrong and where, and exits with 1 if anything is.`,
-		Example: `  miruvor check miruvor-data/n1`,
+what is wrong and where, and exits with 1 if anything is. Of a backup it verifies
+all bytes and tells what is in it.`,
+		Example: `  miruvor check miruvor-data/n1
+  miruvor check miruvor-monday.backup`,
 		GroupID: groupServer,
 		Args:    cobra.ExactArgs(1),
 		ValidArgsFunction: func(
 			*cobra.Command, []string, string,
 		) ([]cobra.Completion, cobra.ShellCompDirective) {
-			return nil, cobra.ShellCompDirectiveFilterDirs
+			return nil, cobra.ShellCompDirectiveDefault
 		},
 		RunE: c.run,
 	}
@@ -41,6 +43,9 @@ type problemJSON struct {
 }
 
 func (c *checkCommand) run(cmd *cobra.Command, args []string) error {
+	if isBackup(args[0]) {
+		return checkBackup(cmd, c.output, args[0])
+	}
 	var bar *meter
 	found, err := node.Check(args[0], func(done, total int64) {
 		if bar == nil {

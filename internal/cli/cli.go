@@ -6,11 +6,12 @@
 // parts. It holds no rule about data: client commands speak kv.Store over
 // HTTP, servers start nodes and put the HTTP API over them.
 //
-//		put get del scan txn watch lease compact status bench
-//		      └──────> httpclient, bench ───────────────> a node's client port
+//		put get del scan txn watch lease compact status bench backup
+//		      └──────> httpclient, bench, backup ───────> a node's client port
 //		start ──> config (flag > environment > file) ──> instance: node + HTTP server
 //		demo ───────────────────────────────────────────> several instances
-//		check ──> node.Check
+//		check ──> node.Check, backup.Read
+//		restore ──> node.Restore
 //
 //	 1. What is wrong with a command line is said before anything is touched,
 //	    all of it at once, naming the flag and the bound.
@@ -75,9 +76,9 @@ func newRoot() *cobra.Command {
 		&cobra.Group{ID: groupServer, Title: "Servers:"},
 		&cobra.Group{ID: groupClient, Title: "Clients:"},
 	)
-	root.AddCommand(newDemo(), newStart(), newCheck())
+	root.AddCommand(newDemo(), newStart(), newCheck(), newRestore())
 	root.AddCommand(newPut(), newGet(), newDel(), newScan(), newTxn(), newWatch(), newLease(),
-		newCompact(), newStatus(), newBench(), newVersion())
+		newCompact(), newStatus(), newBench(), newBackup(), newVersion())
 	root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return usageError{err} })
 	refuseUsage(root)
 	return root

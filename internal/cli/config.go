@@ -32,6 +32,7 @@ type startOptions struct {
 	addresses  addresses
 	founding   founding
 	serving    serving
+	etcd       etcdServing
 	compacting compacting
 	logging    logging
 }
@@ -79,6 +80,7 @@ func addStartFlags(cmd *cobra.Command) *startOptions {
 		"host:port where nodes reach it, else as the members say")
 	o.founding.addFlags(cmd)
 	o.serving.addFlags(cmd)
+	o.etcd.addFlags(cmd)
 	o.compacting.addFlags(cmd)
 	o.logging.addFlags(cmd, "info")
 	return o
@@ -145,7 +147,7 @@ func (l *logging) chosen() slog.Level {
 // config is the instance that the settings describe, or all that is wrong with
 // them.
 func (o *startOptions) config() (instanceConfig, error) {
-	problems := o.serving.check()
+	problems := append(o.serving.check(), o.etcd.check()...)
 	problems = append(problems, o.addresses.complete(o.founding.peerOf(o.name))...)
 	auto, err := o.compacting.auto()
 	if err != nil {
@@ -161,6 +163,9 @@ func (o *startOptions) config() (instanceConfig, error) {
 	c := instanceConfig{
 		listen: o.addresses.client,
 		pprof:  o.serving.pprof,
+		grpc:   o.etcd.options(),
+
+		progressInterval: o.etcd.progressInterval,
 		node: node.Config{
 			Name:            o.name,
 			Dir:             cmp.Or(o.data, filepath.Join(dataDefault, o.name)),
@@ -175,7 +180,7 @@ func (o *startOptions) config() (instanceConfig, error) {
 			ReadMode:       o.serving.mode(),
 			Limits:         o.serving.limits(),
 			RequestTimeout: o.serving.requestTimeout,
-			AutoCompaction: auto,
+			Upkeep: node.Upkeep{AutoCompaction: auto},
 			Version:        version(),
 		},
 	}

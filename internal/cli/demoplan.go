@@ -23,8 +23,8 @@ func (d *demoCommand) configs(logger *slog.Logger) []instanceConfig {
 		c.node = node.Config{
 			Name: name, Dir: filepath.Join(d.data, name), Durability: node.DurabilitySync,
 			Listen: loopback(d.peerPorts[i]), AdvertiseClient: c.listen,
-			AutoCompaction: auto,
-			Version:        version(), Logger: logger.With("node", name),
+			Upkeep:  node.Upkeep{AutoCompaction: auto},
+			Version: version(), Logger: logger.With("node", name),
 		}
 		if d.ephemeral {
 			c.node.Dir, c.node.Durability = "", node.DurabilityMemory

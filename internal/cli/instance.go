@@ -5,13 +5,12 @@ import (
 	"errors"
 	"fmt"
 	"net"
-	"net/http"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/collectors"
 
-	"github.com/miruvor/miruvor/internal/httpapi"
+	"github.com/miruvor/miruvor/internal/etcdapi"
 	"github.com/miruvor/miruvor/internal/node"
 )
 
@@ -28,14 +27,15 @@ type instanceConfig struct {
 	// listen is the address for clients.
 	listen string
 	pprof  bool
+	// grpc and progressInterval are about etcd's API.
+	grpc             etcdapi.ServerOptions
+	progressInterval time.Duration
 }
 
-// instance is a running node with its HTTP API.
+// instance is a running node with its port for clients.
 type instance struct {
-	node   *node.Node
-	server *http.Server
-	// served is closed once the server has ended.
-	served chan struct{}
+	node *node.Node
+	door *door
 	// failed delivers why the instance cannot go on.
 	failed chan error
 }
@@ -59,25 +59,14 @@ func startInstance(c instanceConfig, listener net.Listener) (*instance, error) {
 	registry := prometheus.NewRegistry()
 	registry.MustRegister(n.Metrics(), collectors.NewGoCollector(),
 		collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
-	handler := httpapi.New(n, httpapi.Options{
-		Logger: c.node.Logger, Registry: registry, RequestTimeout: c.node.RequestTimeout,
-		Limits: c.node.Limits, Pprof: c.pprof,
-	})
-	i := &instance{
-		node:   n,
-		server: httpapi.NewServer(handler, c.node.Logger),
-		served: make(chan struct{}),
-		failed: make(chan error, 1),
+	i := &instance{node: n, failed: make(chan error, 1)}
+	i.door, err = newDoor(nodeHouse{n}, &c, registry, listener, i.failed)
+	if err != nil {
+		ctx, cancel := context.WithTimeout(context.Background(), handoverMax)
+		defer cancel()
+		return nil, errors.Join(err, n.Stop(ctx))
 	}
-	go i.serve(listener)
 	return i, nil
-}
-
-func (i *instance) serve(listener net.Listener) {
-	defer close(i.served)
-	if err := i.server.Serve(listener); !errors.Is(err, http.ErrServerClosed) {
-		i.failed <- fmt.Errorf("client port: %w", err)
-	}
 }
 
 // wait returns why the instance cannot go on, or nil when ctx ends.
@@ -125,14 +114,8 @@ func (i *instance) waitReady(ctx context.Context, tell func(waiting string)) err
 // stop lets requests under way end, then stops the node, which hands over what
 // it leads for as long as handover allows.
 func (i *instance) stop(handover time.Duration) error {
-	ctx, cancel := context.WithTimeout(context.Background(), drainMax)
+	err := i.door.stop(drainMax)
+	ctx, cancel := context.WithTimeout(context.Background(), handover)
 	defer cancel()
-	if i.server.Shutdown(ctx) != nil {
-		// Streams that go on are cut.
-		_ = i.server.Close()
-	}
-	<-i.served
-	ctx, cancel = context.WithTimeout(context.Background(), handover)
-	defer cancel()
-	return i.node.Stop(ctx)
+	return errors.Join(err, i.node.Stop(ctx))
 }

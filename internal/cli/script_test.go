@@ -57,6 +57,7 @@ func TestScripts(t *testing.T) {
 			"terminate": terminate,
 			"watched":   watched,
 			"flip":      flip,
+			"unfinish":  unfinish,
 		},
 	})
 }
@@ -191,6 +192,16 @@ func flip(ts *testscript.TestScript, _ bool, args []string) {
 	ts.Check(err)
 	data[offset] ^= 1
 	ts.Check(os.WriteFile(path, data, 0o600))
+}
+
+// unfinish FILE turns the node.json of a restored directory into what a kill in
+// the middle of the restore would have left.
+func unfinish(ts *testscript.TestScript, _ bool, args []string) {
+	path := ts.MkAbs(args[0])
+	data, err := os.ReadFile(path)
+	ts.Check(err)
+	half := strings.Replace(string(data), `"finished": true`, `"finished": false`, 1)
+	ts.Check(os.WriteFile(path, []byte(half), 0o600))
 }
 
 // await PORT waits until the node with this client port is ready; with a ! in

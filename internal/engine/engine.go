@@ -145,6 +145,11 @@ type Engine interface {
 	// certainly leave.
 	DurableGet(key []byte) ([]byte, error)
 
+	// DiskUsage is how many bytes the engine takes on disk, and how many of
+	// them are in use: not waiting to be given back. It costs little, and does
+	// not block.
+	DiskUsage() (bytes, inUse int64)
+
 	// Metrics describes the engine by numbers, name to value. Names are in
 	// Prometheus' style with their unit, without a prefix ("disk_bytes").
 	Metrics() map[string]float64

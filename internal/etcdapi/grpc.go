@@ -2,11 +2,11 @@ package etcdapi
 
 import (
 	"cmp"
-	"math"
 	"time"
 
-	"google.golang.org/grpc"
-	"google.golang.org/grpc/keepalive"
+	"google.golang.org/grpc/reflection"
+
+	"github.com/miruvor/miruvor/internal/grpcserver"
 )
 
 // ServerOptions configure NewServer. What is zero is etcd's default.
@@ -31,21 +31,22 @@ const (
 	messageOverheadBytes = 512 << 10
 )
 
-// NewServer is a grpc server with all services. The caller serves and stops it.
-func (a *API) NewServer(opts ServerOptions) *grpc.Server {
-	server := grpc.NewServer(
-		grpc.ForceServerCodecV2(newFrameCodec()),
-		grpc.MaxRecvMsgSize(a.limits.RequestBytesMax+messageOverheadBytes),
-		grpc.MaxSendMsgSize(math.MaxInt32),
-		grpc.MaxConcurrentStreams(cmp.Or(opts.StreamsMax, math.MaxUint32)),
-		grpc.KeepaliveEnforcementPolicy(keepalive.EnforcementPolicy{
-			MinTime: cmp.Or(opts.KeepaliveMinTime, keepaliveMinTimeDefault),
-		}),
-		grpc.KeepaliveParams(keepalive.ServerParameters{
-			Time:    cmp.Or(opts.KeepaliveInterval, keepaliveIntervalDefault),
-			Timeout: cmp.Or(opts.KeepaliveTimeout, keepaliveTimeoutDefault),
-		}),
-	)
-	a.Register(server)
+// NewServer is a server with all services. The caller serves and stops it.
+func (a *API) NewServer(opts ServerOptions) *grpcserver.Server {
+	gate := newGate(a.maint, a.draining, a.election)
+	server := grpcserver.New(grpcserver.Options{
+		Codec:           frameCodec{},
+		MessageBytesMax: a.limits.RequestBytesMax + messageOverheadBytes,
+		StreamsMax:      opts.StreamsMax,
+		Keepalive: grpcserver.Keepalive{
+			MinTime:  cmp.Or(opts.KeepaliveMinTime, keepaliveMinTimeDefault),
+			Interval: cmp.Or(opts.KeepaliveInterval, keepaliveIntervalDefault),
+			Timeout:  cmp.Or(opts.KeepaliveTimeout, keepaliveTimeoutDefault),
+		},
+		Admit: gate.admit,
+	})
+	guarded := guard{Server: server, log: a.log, metrics: a.metrics, gate: gate}
+	a.Register(guarded)
+	reflection.Register(guarded)
 	return server
 }

@@ -10,6 +10,7 @@ import (
 	"google.golang.org/grpc/test/bufconn"
 
 	"github.com/miruvor/miruvor/internal/etcdapi"
+	"github.com/miruvor/miruvor/internal/grpcserver"
 )
 
 // serve starts a server of the services and returns a connection to it.
@@ -19,7 +20,7 @@ func serve(t testing.TB, opts etcdapi.Options) *grpc.ClientConn {
 }
 
 // connect serves on a pipe and returns a connection to it.
-func connect(t testing.TB, server *grpc.Server) *grpc.ClientConn {
+func connect(t testing.TB, server *grpcserver.Server) *grpc.ClientConn {
 	t.Helper()
 	listener := bufconn.Listen(1 << 20)
 	done := make(chan error, 1)

@@ -1,12 +1,16 @@
 package etcdapi
 
 import (
+	"context"
 	"log/slog"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
 	pb "go.etcd.io/etcd/api/v3/etcdserverpb"
+	"go.etcd.io/etcd/server/v3/etcdserver/api/v3election/v3electionpb"
+	"go.etcd.io/etcd/server/v3/etcdserver/api/v3lock/v3lockpb"
 	"google.golang.org/grpc"
+	healthpb "google.golang.org/grpc/health/grpc_health_v1"
 
 	"github.com/miruvor/miruvor/internal/kv"
 )
@@ -24,6 +28,9 @@ type Options struct {
 	Limits kv.Limits
 	// RequestTimeout bounds every call of the store but a watch; 0 is 5 s.
 	RequestTimeout time.Duration
+	// ElectionTimeout is about how long it takes to have a leader again: streams
+	// whose clients need one end after three of them without; 0 is 1 s.
+	ElectionTimeout time.Duration
 	// ProgressInterval is how often a watch that asked for it is told of
 	// progress while nothing happens; 0 is etcd's 10 minutes.
 	ProgressInterval time.Duration
@@ -31,6 +38,7 @@ type Options struct {
 
 const (
 	requestTimeoutDefault   = 5 * time.Second
+	electionTimeoutDefault  = time.Second
 	progressIntervalDefault = 10 * time.Minute
 )
 
@@ -41,8 +49,13 @@ type API struct {
 	log      *slog.Logger
 	limits   kv.Limits
 	timeout  time.Duration
+	election time.Duration
 	progress time.Duration
+	metrics  *metrics
 	events   sharedEvents
+	// draining ends with Drain; drain makes it.
+	draining context.Context
+	drain    context.CancelFunc
 }
 
 // New makes the services. They are safe for concurrent use.
@@ -56,13 +69,23 @@ func New(opts Options) *API {
 	if opts.RequestTimeout == 0 {
 		opts.RequestTimeout = requestTimeoutDefault
 	}
+	if opts.ElectionTimeout == 0 {
+		opts.ElectionTimeout = electionTimeoutDefault
+	}
+	if opts.Registry == nil {
+		opts.Registry = prometheus.NewRegistry()
+	}
 	if opts.ProgressInterval == 0 {
 		opts.ProgressInterval = progressIntervalDefault
 	}
-	return &API{
+	a := &API{
 		store: opts.Store, maint: opts.Maintainer, log: opts.Logger, limits: opts.Limits,
-		timeout: opts.RequestTimeout, progress: max(opts.ProgressInterval, progressIntervalMin),
+		timeout: opts.RequestTimeout, election: opts.ElectionTimeout,
+		progress: max(opts.ProgressInterval, progressIntervalMin),
+		metrics:  newMetrics(opts.Registry),
 	}
+	a.draining, a.drain = context.WithCancel(context.Background())
+	return a
 }
 
 // Register adds all services to a server.
@@ -72,7 +95,10 @@ func (a *API) Register(r grpc.ServiceRegistrar) {
 	pb.RegisterWatchServer(r, &watchServer{api: a})
 	pb.RegisterClusterServer(r, &clusterServer{api: a})
 	pb.RegisterMaintenanceServer(r, &maintenanceServer{api: a})
-	pb.RegisterAuthServer(r, &authServer{})
+	pb.RegisterAuthServer(r, &authServer{api: a})
+	v3lockpb.RegisterLockServer(r, &lockServer{api: a})
+	v3electionpb.RegisterElectionServer(r, &electionServer{api: a})
+	healthpb.RegisterHealthServer(r, &healthServer{api: a})
 }
 
 // header is the header of an answer at a revision.

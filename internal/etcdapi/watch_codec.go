@@ -1,9 +1,9 @@
 package etcdapi
 
 import (
-	"google.golang.org/grpc/encoding"
-	"google.golang.org/grpc/encoding/proto"
 	"google.golang.org/grpc/mem"
+
+	"github.com/miruvor/miruvor/internal/grpcserver"
 )
 
 // frame is a message of a watch that is encoded already: what stands before
@@ -16,14 +16,16 @@ type frame struct {
 }
 
 // frameCodec is gRPC's codec of protobuf, that sends frames besides.
-type frameCodec struct{ encoding.CodecV2 }
+type frameCodec struct{ grpcserver.ProtoCodec }
 
-func newFrameCodec() encoding.CodecV2 { return frameCodec{encoding.GetCodecV2(proto.Name)} }
-
-// Marshal implements encoding.CodecV2.
-func (c frameCodec) Marshal(message any) (mem.BufferSlice, error) {
-	if f, ok := message.(*frame); ok {
-		return f.parts[:], nil
+// Append implements grpcserver.Codec.
+func (c frameCodec) Append(b []byte, message any) ([]byte, error) {
+	f, ok := message.(*frame)
+	if !ok {
+		return c.ProtoCodec.Append(b, message)
 	}
-	return c.CodecV2.Marshal(message)
+	for _, part := range f.parts {
+		b = append(b, part.ReadOnlyData()...)
+	}
+	return b, nil
 }

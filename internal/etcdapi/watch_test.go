@@ -24,6 +24,7 @@ import (
 //	create, cancel, progress   send the request that the input is the text of
 //	sleep for=DURATION
 //	hang-up                    the client says no more, and listens
+//	stop                       the server's streams end
 //	put, delete, txn, compact  as in other stories
 func TestWatchStories(t *testing.T) {
 	datadriven.Walk(t, "testdata/watch", func(t *testing.T, path string) {
@@ -87,6 +88,8 @@ func (s *watchStory) run(t *testing.T, d *datadriven.TestData) string {
 		if err := s.stream.CloseSend(); err != nil {
 			t.Fatal(err)
 		}
+	case "stop":
+		s.api.Drain()
 	default:
 		answer = s.story.run(t, d)
 	}

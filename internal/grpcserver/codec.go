@@ -14,11 +14,11 @@ type Codec interface {
 	Unmarshal(data []byte, message any) error
 }
 
-// protoCodec is that of protobuf.
-type protoCodec struct{}
+// ProtoCodec is that of protobuf, for generated messages.
+type ProtoCodec struct{}
 
 // Append implements Codec.
-func (protoCodec) Append(b []byte, message any) ([]byte, error) {
+func (ProtoCodec) Append(b []byte, message any) ([]byte, error) {
 	m, ok := message.(proto.Message)
 	if !ok {
 		return nil, fmt.Errorf("%T is no protobuf message", message)
@@ -27,7 +27,7 @@ func (protoCodec) Append(b []byte, message any) ([]byte, error) {
 }
 
 // Unmarshal implements Codec.
-func (protoCodec) Unmarshal(data []byte, message any) error {
+func (ProtoCodec) Unmarshal(data []byte, message any) error {
 	m, ok := message.(proto.Message)
 	if !ok {
 		return fmt.Errorf("%T is no protobuf message", message)

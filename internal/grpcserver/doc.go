@@ -18,6 +18,9 @@
 // call. Contexts need no derivation, their metadata is shared by all calls
 // with the same headers, and nothing is encoded twice.
 //
+// It does not recover from a handler's panic, and knows no interceptors: who
+// registers services can wrap their handlers.
+//
 //  1. A handler's context ends with its stream, its deadline or its connection.
 //  2. Memory is bounded: by the message limit for each call under way, by the
 //     window of a stream for messages that wait for a handler, and by outBytesMax

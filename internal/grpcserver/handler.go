@@ -18,21 +18,7 @@ var _ grpc.ServerStream = serverStream{}
 // serveStream runs the handler of a stream.
 func (st *stream) serveStream() {
 	m := st.method
-	_, err := st.guard(func() (any, error) {
-		if err := st.admitted(); err != nil {
-			return nil, err
-		}
-		around := st.conn.server.opts.Stream
-		if around == nil {
-			return nil, m.stream.Handler(m.impl, serverStream{st})
-		}
-		info := &grpc.StreamServerInfo{
-			FullMethod:     m.path,
-			IsClientStream: m.stream.ClientStreams, IsServerStream: m.stream.ServerStreams,
-		}
-		return nil, around(m.impl, serverStream{st}, info, m.stream.Handler)
-	})
-	st.finish(statusOf(err))
+	st.finish(statusOf(m.stream.Handler(m.impl, serverStream{st})))
 }
 
 var errHeaderSent = errors.New("grpcserver: the header was sent already")

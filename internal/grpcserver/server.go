@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"log/slog"
 	"math"
 	"net"
 	"reflect"
@@ -12,7 +11,6 @@ import (
 	"time"
 
 	"google.golang.org/grpc"
-	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/metadata"
 )
 
@@ -25,15 +23,9 @@ type Options struct {
 	// StreamsMax bounds the calls under way on a connection; 0 is no bound.
 	StreamsMax uint32
 	Keepalive  Keepalive
-	// Admit, if set, may refuse a call by its metadata, which it must not change,
-	// before its handler runs.
+	// Admit, if set, may refuse a call by its metadata, which it must not change. It
+	// runs on the goroutine that reads a connection, and must not block.
 	Admit func(md metadata.MD) error
-	// Stream, if set, goes around each handler of streams.
-	Stream grpc.StreamServerInterceptor
-	// Observe, if set, is told of each call that ended.
-	Observe func(fullMethod string, code codes.Code, took time.Duration)
-	// Logger gets what went wrong on the server's side. Nil discards it.
-	Logger *slog.Logger
 }
 
 // Keepalive is what keeps a connection, and what ends it. Zero fields are etcd's
@@ -57,7 +49,6 @@ const (
 // Server serves registered services on any number of listeners.
 type Server struct {
 	opts    Options
-	log     *slog.Logger
 	methods map[string]*method
 	info    map[string]grpc.ServiceInfo
 
@@ -83,16 +74,13 @@ type method struct {
 // New makes a server without services.
 func New(opts Options) *Server {
 	if opts.Codec == nil {
-		opts.Codec = protoCodec{}
+		opts.Codec = ProtoCodec{}
 	}
 	if opts.MessageBytesMax == 0 {
 		opts.MessageBytesMax = messageBytesMaxDefault
 	}
 	if opts.StreamsMax == 0 {
 		opts.StreamsMax = math.MaxUint32
-	}
-	if opts.Logger == nil {
-		opts.Logger = slog.New(slog.DiscardHandler)
 	}
 	k := &opts.Keepalive
 	for _, d := range []struct {
@@ -108,7 +96,7 @@ func New(opts Options) *Server {
 		}
 	}
 	s := &Server{
-		opts: opts, log: opts.Logger,
+		opts:    opts,
 		methods: map[string]*method{}, info: map[string]grpc.ServiceInfo{},
 		listeners: map[net.Listener]struct{}{}, conns: map[*conn]struct{}{},
 	}

@@ -3,7 +3,6 @@ package grpcserver
 import (
 	"context"
 	"fmt"
-	"runtime/debug"
 	"strings"
 	"time"
 
@@ -20,7 +19,6 @@ type stream struct {
 	id     uint32
 	method *method
 	md     metadata.MD
-	began  time.Time
 	input  input
 
 	// window is what the client takes of the stream; the connection's lock
@@ -59,10 +57,13 @@ func (c *conn) open(h *head) {
 	if h.hasTimeout {
 		st.deadline = time.Now().Add(h.timeout)
 	}
-	if c.server.opts.Observe != nil {
-		st.began = time.Now()
+	if admit := c.server.opts.Admit; admit != nil {
+		if err := admit(st.md); err != nil {
+			c.refuse(h, statusOf(err))
+			return
+		}
 	}
-	if !c.admit(st) {
+	if !c.enter(st) {
 		return
 	}
 	if m.stream != nil {
@@ -74,8 +75,8 @@ func (c *conn) open(h *head) {
 	}
 }
 
-// admit makes st one of the connection's streams, if there is room.
-func (c *conn) admit(st *stream) bool {
+// enter makes st one of the connection's streams, if there is room.
+func (c *conn) enter(st *stream) bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if c.final || len(c.streams) >= int(min(c.server.opts.StreamsMax, 1<<31-1)) {
@@ -137,12 +138,7 @@ func (st *stream) call(message *buffer) {
 		}
 		return nil
 	}
-	answer, err := st.guard(func() (any, error) {
-		if err := st.admitted(); err != nil {
-			return nil, err
-		}
-		return m.unary.Handler(m.impl, st, decode, nil)
-	})
+	answer, err := m.unary.Handler(m.impl, st, decode, nil)
 	if err != nil {
 		st.finish(statusOf(err))
 		return
@@ -154,25 +150,6 @@ func (st *stream) call(message *buffer) {
 		return
 	}
 	st.answer(out.bytes)
-}
-
-func (st *stream) admitted() error {
-	if admit := st.conn.server.opts.Admit; admit != nil {
-		return admit(st.md)
-	}
-	return nil
-}
-
-// guard turns a handler's panic into an error.
-func (st *stream) guard(handle func() (any, error)) (answer any, err error) {
-	defer func() {
-		if reason := recover(); reason != nil {
-			st.conn.server.log.Error("a handler panicked", "method", st.method.path,
-				"reason", reason, "stack", string(debug.Stack()))
-			err = status.Error(codes.Internal, "internal error")
-		}
-	}()
-	return handle()
 }
 
 // encode appends a message, with its head.
@@ -200,7 +177,7 @@ func (st *stream) answer(message []byte) {
 	}
 	c.endLocked(st, nil)
 	c.mu.Unlock()
-	st.over(codes.OK)
+	st.over()
 }
 
 // finish ends the stream with a status.
@@ -209,16 +186,13 @@ func (st *stream) finish(s *status.Status) {
 	c.mu.Lock()
 	c.endLocked(st, s)
 	c.mu.Unlock()
-	st.over(s.Code())
+	st.over()
 }
 
 // over follows the end of a stream.
-func (st *stream) over(code codes.Code) {
+func (st *stream) over() {
 	c := st.conn
 	st.end(context.Canceled)
-	if observe := c.server.opts.Observe; observe != nil {
-		observe(st.method.path, code, time.Since(st.began))
-	}
 	c.flushSoon()
 	if c.finishing() {
 		c.ended()

@@ -19,12 +19,11 @@ const (
 )
 
 // NewServer is a server for the handler that New made, with every time and
-// size bounded, over HTTP/1.1 and HTTP/2 without TLS. The caller serves and
-// shuts it down; a shutdown ends the watches.
+// size bounded, over HTTP/1.1. The caller serves and shuts it down; a shutdown
+// ends the watches.
 func NewServer(handler http.Handler, logger *slog.Logger) *http.Server {
 	var protocols http.Protocols
 	protocols.SetHTTP1(true)
-	protocols.SetUnencryptedHTTP2(true)
 	server := &http.Server{
 		Protocols:         &protocols,
 		Handler:           handler,

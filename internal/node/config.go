@@ -77,14 +77,23 @@ type Config struct {
 	Workers        int
 	Limits         kv.Limits
 	RequestTimeout time.Duration
-	// AutoCompaction says when the cluster compacts itself. It is the leader of
-	// the system shard that goes by it, so all nodes are given the same.
-	AutoCompaction worker.AutoCompaction
-	Version        string
-	Logger         *slog.Logger
+	Upkeep
+	Version string
+	Logger  *slog.Logger
 
 	// lab is what only tests choose.
 	lab lab
+}
+
+// Upkeep is how a node keeps what it stores within bounds.
+type Upkeep struct {
+	// AutoCompaction says when the cluster compacts itself. It is the leader of
+	// the system shard that goes by it, so all nodes are given the same.
+	AutoCompaction worker.AutoCompaction
+	// QuotaBytes is the most that the engine may take on disk before the node
+	// raises kv.AlarmNoSpace; 0 leaves it to the disk, of which a part is kept
+	// free in any case.
+	QuotaBytes int64
 }
 
 // lab is what tests choose and users don't. Zero fields are the defaults.
@@ -166,6 +175,9 @@ func (c Config) Validate() error {
 	}
 	problems = append(problems, c.Cluster.validate(c.Name)...)
 	problems = append(problems, checkAutoCompaction(c.AutoCompaction)...)
+	if c.QuotaBytes < 0 {
+		bad("quota-backend-bytes: %d, it must not be negative", c.QuotaBytes)
+	}
 	return errors.Join(problems...)
 }
 

@@ -23,6 +23,9 @@ func (n *Node) LeaseGrant(ctx context.Context, req kv.LeaseGrantRequest) (kv.Lea
 	if req.ID < 0 {
 		return kv.Lease{}, kv.Invalid("lease id is %d, it must not be negative", req.ID)
 	}
+	if err := n.checkRoom(); err != nil {
+		return kv.Lease{}, err
+	}
 	chosen := req.ID == 0
 	for try := 1; ; try++ {
 		if chosen {

@@ -1,6 +1,7 @@
 package node
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -39,8 +40,7 @@ type Node struct {
 	threads threads
 	// hub is nil until then too.
 	hub atomic.Pointer[hub]
-	// standing is what is known of the system shard, nil if nothing is yet.
-	standing atomic.Pointer[worker.Standing]
+	outlook
 	// running counts the node's own goroutines; stopping ends them, stopped is
 	// closed when the threads have ended.
 	running  sync.WaitGroup
@@ -49,6 +49,13 @@ type Node struct {
 	stopped  chan struct{}
 	failed   chan error
 	streams  chan struct{}
+}
+
+// outlook is what a node knows without asking.
+type outlook struct {
+	// standing is how the system shard stands, nil if nothing is known yet.
+	standing atomic.Pointer[worker.Standing]
+	space    space
 }
 
 // parts are what a node is built of.
@@ -130,12 +137,15 @@ func (n *Node) open() error {
 		return err
 	}
 	n.running.Go(n.runMember)
+	n.running.Go(n.runSpace)
 	return nil
 }
 
 func (n *Node) openStorage() error {
+	part := n.partBytes()
 	logOptions := raftlog.Options{
-		FS: n.dir.fs, Dir: n.dir.join(dirLog), SegmentBytes: n.cfg.lab.segmentBytes, Logger: n.log,
+		FS: n.dir.fs, Dir: n.dir.join(dirLog), Logger: n.log,
+		SegmentBytes: cmp.Or(n.cfg.lab.segmentBytes, part),
 	}
 	switch n.cfg.Durability {
 	case DurabilityOS:
@@ -148,7 +158,8 @@ func (n *Node) openStorage() error {
 		return fmt.Errorf("log: %w", err)
 	}
 	e, err := pebble.Open(n.dir.join(dirEngine), pebble.Options{
-		FS: n.dir.fs, MemtableBytes: n.cfg.lab.memtableBytes, Logger: n.log, OnFlush: n.flushed,
+		FS: n.dir.fs, Logger: n.log, OnFlush: n.flushed,
+		MemtableBytes: cmp.Or(n.cfg.lab.memtableBytes, uint64(part)),
 	})
 	if err != nil {
 		return fmt.Errorf("engine: %w", err)

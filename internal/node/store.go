@@ -35,6 +35,9 @@ func (n *Node) Txn(ctx context.Context, req kv.TxnRequest) (kv.TxnResponse, erro
 	if err := n.cfg.Limits.CheckTxn(&req); err != nil {
 		return kv.TxnResponse{}, err
 	}
+	if err := n.checkRoom(); err != nil && req.Puts() {
+		return kv.TxnResponse{}, err
+	}
 	r, err := n.do(ctx, firstKey(&req), worker.Request{Txn: &req})
 	if err != nil {
 		return kv.TxnResponse{}, err
@@ -91,7 +94,7 @@ func (n *Node) doAt(
 		return r, r.Err
 	case errors.Is(err, kv.ErrStopped):
 		return r, err
-	case req.Txn != nil || req.Compact != nil || req.Lease.Once():
+	case req.Txn != nil || req.Compact != nil || req.Lease.Once() || req.Alarm.Once():
 		return r, fmt.Errorf("%w: %w", kv.ErrUncertain, err)
 	}
 	return r, fmt.Errorf("%w: %w", kv.ErrTimeout, err)
@@ -101,7 +104,7 @@ func (n *Node) doAt(
 func (n *Node) Status(ctx context.Context) (kv.Status, error) {
 	st := kv.Status{
 		Cluster: n.dir.desc.Cluster, Node: n.membership.self.ID, Name: n.cfg.Name,
-		Version: n.cfg.Version,
+		Version: n.cfg.Version, Storage: n.space.storage(), Alarms: slices.Clone(n.alarms()),
 	}
 	for _, t := range n.threads.get() {
 		ok := t.call(func(_ wire.Instant, w *worker.Worker) {
@@ -184,6 +187,7 @@ func (n *Node) workerConfig(index, count int, id member.Identity) worker.Config 
 	timing.RequestTimeout = n.cfg.RequestTimeout
 	timing.ElectionTicks = cmp.Or(n.cfg.lab.electionTicks, timing.ElectionTicks)
 	bounds := n.cfg.lab.bounds
+	bounds.LogKeepBytes = min(bounds.LogKeepBytes, n.partBytes())
 	bounds.RecentBytesMax = recentBytesMax / max(1, len(n.held(n.membership.self.ID)))
 	return worker.Config{
 		Place: worker.Place{Index: index, Count: count}, Node: n.membership.self.ID,

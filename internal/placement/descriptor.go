@@ -135,6 +135,14 @@ func (d *Descriptor) WithVoter(id kv.ReplicaID) Descriptor {
 	return next
 }
 
+// WithPreferred is d with another node that should lead.
+func (d *Descriptor) WithPreferred(node kv.NodeID) Descriptor {
+	next := *d
+	next.MemberEpoch++
+	next.Preferred = node
+	return next
+}
+
 // Validate checks invariants 2 and 3, and that somebody votes.
 func (d *Descriptor) Validate() error {
 	seen := map[kv.NodeID]bool{}

@@ -24,6 +24,8 @@ type membership struct {
 	// offered says that the system shard should be led elsewhere; its worker
 	// sees to the oracle first, and then calls Give.
 	offered bool
+	// wish is the move to another node that somebody asked for.
+	wish wish
 	// now is when the last tick was.
 	now wire.Instant
 	// strangers are replicas that spoke to this one and are newer than its
@@ -55,7 +57,9 @@ func (r *Replica) locate(id kv.ReplicaID) (placement.Replica, bool) {
 	return placement.Replica{ID: id, Node: node}, ok
 }
 
-func (m *membership) lead() { m.ticks, m.transfers, m.offered = 0, 0, false }
+func (m *membership) lead() {
+	m.ticks, m.transfers, m.offered, m.wish = 0, 0, false, wish{}
+}
 
 // SetPeer tells the incarnation of another node's directory.
 func (r *Replica) SetPeer(node kv.NodeID, inc kv.Incarnation) {
@@ -69,7 +73,8 @@ func (r *Replica) SetPeer(node kv.NodeID, inc kv.Incarnation) {
 func (r *Replica) tend(now wire.Instant) {
 	r.member.now = now
 	r.member.ticks++
-	if !r.role.serving || r.member.ticks%r.cfg.Timing.ElectionTicks != 0 {
+	if !r.role.serving || r.tendWish(now) ||
+		r.member.ticks%r.cfg.Timing.ElectionTicks != 0 {
 		return
 	}
 	if change, desc, ok := r.nextChange(now); ok {
@@ -164,8 +169,18 @@ func (r *Replica) giveToPreferred(now wire.Instant) {
 		return
 	}
 	to, ok := d.On(d.Preferred)
+	if !ok || to.Learner {
+		r.member.offered = false
+		return
+	}
+	r.giveTo(now, to)
+}
+
+// giveTo hands leadership to a voter if it is well. That of the system shard is
+// only offered, until the oracle is ready.
+func (r *Replica) giveTo(now wire.Instant, to placement.Replica) {
 	switch {
-	case !ok || to.Learner || !r.caughtUp(now, to.ID):
+	case !r.caughtUp(now, to.ID):
 		r.member.offered = false
 	case r.cfg.Shard == kv.SystemShard:
 		r.member.offered = true
@@ -180,8 +195,10 @@ func (r *Replica) Offers() bool { return r.role.serving && r.member.offered }
 
 // Give ends an offer.
 func (r *Replica) Give() {
-	r.member.offered = false
-	if to, ok := r.state.desc.On(r.state.desc.Preferred); ok && r.member.transfers == 0 {
+	m := &r.member
+	m.offered = false
+	to, ok := r.state.desc.On(r.state.desc.Preferred)
+	if ok && (m.transfers == 0 || m.wish.to == to.Node) {
 		r.transfer(to)
 	}
 }

@@ -104,6 +104,15 @@ var commands = map[string]func(*story){
 		})
 	},
 	"transfer": (*story).transfer,
+	// prefer n=1 to=2 ms=1000: for so long, a leader tries to hand over for good.
+	"prefer": func(s *story) {
+		s.node().input(func(r *Replica, _ *Output) {
+			until := s.c.now + wire.Instant(s.number("ms", 0))*wire.Instant(time.Millisecond)
+			if err := r.Prefer(kv.NodeID(s.number("to", 0)), until); err != nil {
+				s.c.sayf("%v", err)
+			}
+		})
+	},
 	"handover": func(s *story) {
 		s.node().input(func(r *Replica, _ *Output) {
 			s.c.sayf("something to hand over: %v", r.Handover(s.c.now))

@@ -279,5 +279,18 @@ func (w *Worker) Handover(now wire.Instant) bool {
 	return left
 }
 
+// Prefer has the leaders here hand over to another node for good, those that it
+// votes with, and gives up at a moment. The error tells what is in the way of
+// the system shard, if that is this worker's.
+func (w *Worker) Prefer(to kv.NodeID, until wire.Instant) error {
+	var err error
+	for _, shard := range w.order {
+		if refused := w.replicas[shard].Prefer(to, until); shard == kv.SystemShard {
+			err = refused
+		}
+	}
+	return err
+}
+
 // Observed is the highest revision that is known to have been handed out.
 func (w *Worker) Observed() kv.Revision { return w.observed }

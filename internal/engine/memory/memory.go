@@ -88,6 +88,9 @@ func (e *Engine) NewIngest(spans []engine.Span) (engine.Ingest, error) {
 	return &ingest{engine: e, order: order}, nil
 }
 
+// DiskUsage implements engine.Engine: there is no disk.
+func (e *Engine) DiskUsage() (bytes, inUse int64) { return 0, 0 }
+
 // Metrics implements engine.Engine.
 func (e *Engine) Metrics() map[string]float64 {
 	e.mu.RLock()

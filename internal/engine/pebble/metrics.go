@@ -1,5 +1,14 @@
 package pebble
 
+// DiskUsage implements engine.Engine.
+func (e *Engine) DiskUsage() (bytes, inUse int64) {
+	m := e.db.Metrics()
+	used := m.DiskSpaceUsage()
+	idle := m.WAL.ObsoletePhysicalSize + m.Table.ObsoleteSize + m.Table.ZombieSize +
+		m.Table.Garbage.PointDeletionsBytesEstimate + m.Table.Garbage.RangeDeletionsBytesEstimate
+	return int64(used), int64(used - min(idle, used))
+}
+
 // Metrics implements engine.Engine.
 func (e *Engine) Metrics() map[string]float64 {
 	m := e.db.Metrics()

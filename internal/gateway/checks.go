@@ -1,0 +1,94 @@
+package gateway
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/http"
+	"slices"
+	"strings"
+
+	pb "go.etcd.io/etcd/api/v3/etcdserverpb"
+
+	"github.com/miruvor/miruvor/internal/kv"
+)
+
+// check is a named part of /livez or /readyz.
+type check struct {
+	name string
+	run  func(ctx context.Context) error
+}
+
+// live are the checks of /livez: a node that fails one won't get well by itself.
+func (c *checker) live() []check {
+	return []check{{"serializable_read", func(ctx context.Context) error {
+		// A node that waits for its cluster must not be restarted for it.
+		err := c.checkRead(true)(ctx)
+		if errors.Is(err, kv.ErrNotReady) || errors.Is(err, kv.ErrNoLeader) {
+			return nil
+		}
+		return err
+	}}}
+}
+
+// ready are the checks of /readyz: a node that fails one can't serve now.
+func (c *checker) ready() []check {
+	return []check{
+		{"data_corruption", c.checkCorruption},
+		{"serializable_read", c.checkRead(true)},
+		{"linearizable_read", c.checkRead(false)},
+		{"non_learner", func(context.Context) error { return nil }},
+	}
+}
+
+func (c *checker) checkRead(serializable bool) func(context.Context) error {
+	return func(ctx context.Context) error {
+		ctx, cancel := context.WithTimeout(ctx, c.timeout)
+		defer cancel()
+		return c.read(ctx, serializable)
+	}
+}
+
+func (c *checker) checkCorruption(ctx context.Context) error {
+	alarms, err := c.maint.Alarms(ctx)
+	if err != nil {
+		return err
+	}
+	for _, alarm := range alarms {
+		if alarm.Kind == kv.AlarmCorrupt {
+			return fmt.Errorf("alarm activated: %s", pb.AlarmType_CORRUPT)
+		}
+	}
+	return nil
+}
+
+// serveChecks runs checks, but those that the query excludes, and tells how
+// each went if one failed or the query wants to know (verbose).
+func serveChecks(checks []check) http.HandlerFunc {
+	return func(w http.ResponseWriter, r *http.Request) {
+		query := r.URL.Query()
+		var report strings.Builder
+		failed := false
+		for _, c := range checks {
+			if len(checks) > 1 && slices.Contains(query["exclude"], c.name) {
+				continue
+			}
+			if err := c.run(r.Context()); err != nil {
+				failed = true
+				fmt.Fprintf(&report, "[-]%s failed: %v\n", c.name, err)
+			} else {
+				fmt.Fprintf(&report, "[+]%s ok\n", c.name)
+			}
+		}
+		if failed {
+			http.Error(w, report.String(), http.StatusServiceUnavailable)
+			return
+		}
+		w.Header().Set("Content-Type", "text/plain; charset=utf-8")
+		w.Header().Set("X-Content-Type-Options", "nosniff")
+		if query.Has("verbose") {
+			_, _ = fmt.Fprint(w, report.String())
+		}
+		_, _ = fmt.Fprint(w, "ok\n")
+	}
+}
