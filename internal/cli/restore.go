@@ -124,7 +124,8 @@ func (r *restoreCommand) print(
 	return printFields(out, []field{
 		{"node", c.Name},
 		{"data", c.Dir},
-		{"keys", fmt.Sprintf("%d, with %d leases", b.Keys, b.Leases)},
+		{"keys", b.Keys},
+		{"leases", b.Leases},
 		{"revision", fmt.Sprintf("%d in the backup, the cluster begins at %d",
 			int64(b.Revision), int64(made.First))},
 		{"sha256", b.SHA256},
