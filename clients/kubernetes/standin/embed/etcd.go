@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"net/http"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -114,7 +115,7 @@ func (e *Etcd) start(c *Config, nodes int) error {
 			return err
 		}
 	}
-	return e.awaitListening(clients)
+	return e.awaitReady()
 }
 
 func (e *Etcd) run(args []string) error {
@@ -127,15 +128,13 @@ func (e *Etcd) run(args []string) error {
 	return nil
 }
 
-// awaitListening waits until all addresses take connections. What a cluster is
-// asked before it has leaders waits for them.
-func (e *Etcd) awaitListening(addrs []string) error {
+// awaitReady waits until all nodes say that they are.
+func (e *Etcd) awaitReady() error {
 	deadline := time.Now().Add(startTimeout)
-	for i, addr := range addrs {
+	for i, url := range e.Server.clients {
 		for {
-			conn, err := net.Dial("tcp", addr)
+			err := ready(url)
 			if err == nil {
-				_ = conn.Close()
 				break
 			}
 			if time.Now().After(deadline) {
@@ -145,6 +144,17 @@ func (e *Etcd) awaitListening(addrs []string) error {
 		}
 	}
 	return nil
+}
+
+func ready(url string) error {
+	response, err := http.Get(url + "/readyz")
+	if err != nil {
+		return err
+	}
+	if response.StatusCode != http.StatusOK {
+		err = errors.New(response.Status)
+	}
+	return errors.Join(err, response.Body.Close())
 }
 
 // freeAddrs are addresses on loopback that nobody listens on.
