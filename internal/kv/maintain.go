@@ -3,6 +3,7 @@ package kv
 import (
 	"cmp"
 	"context"
+	"strconv"
 )
 
 // AlarmKind is what an alarm is about. The numbers are etcd's.
@@ -15,6 +16,16 @@ const (
 	// AlarmCorrupt: a node's data is damaged.
 	AlarmCorrupt AlarmKind = 2
 )
+
+func (k AlarmKind) String() string {
+	switch k {
+	case AlarmNoSpace:
+		return "no_space"
+	case AlarmCorrupt:
+		return "corrupt"
+	}
+	return strconv.Itoa(int(k))
+}
 
 // Alarm is a state of a node that somebody has to look into. It stays until it
 // is cleared.

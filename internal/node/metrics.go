@@ -58,6 +58,8 @@ func (c collector) Collect(ch chan<- prometheus.Metric) {
 		}
 		out.watches(&load)
 	}
+	out.space(&c.n.space)
+	out.alarms(c.n.alarms())
 	for _, p := range c.n.transport.Peers() {
 		out.peer(&p)
 	}
@@ -134,6 +136,24 @@ func (s sink) watches(l *watch.Load) {
 	s.put(watchQueueBytes, float64(l.QueueBytes))
 	s.put(watchEvents, float64(l.Events))
 	s.put(watchChases, float64(l.Chases))
+}
+
+func (s sink) space(sp *space) {
+	m := sp.seen.Load()
+	if m == nil {
+		return
+	}
+	s.put(spaceUsed, float64(m.usedBytes))
+	s.put(spaceQuota, float64(m.quotaBytes))
+	s.put(spaceFree, float64(m.freeBytes))
+	s.put(spaceReserve, float64(m.reserveBytes))
+	s.put(spaceFull, number(sp.full.Load()))
+}
+
+func (s sink) alarms(raised []kv.Alarm) {
+	for _, a := range raised {
+		s.put(alarmRaised, 1, a.Node.String(), a.Kind.String())
+	}
 }
 
 func (s sink) peer(p *transport.PeerStatus) {

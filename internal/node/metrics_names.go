@@ -149,6 +149,21 @@ var (
 		"Connections made to the peer.", "node")
 )
 
+var (
+	spaceUsed = declare("storage_used_bytes",
+		"Bytes that the engine takes on disk, as its quota counts them.")
+	spaceQuota = declare("storage_quota_bytes",
+		"The most that they may be, 0 if only the disk bounds them.")
+	spaceFree = declare("storage_free_bytes",
+		"Bytes that the file system of the data directory still has, 0 if there is none.")
+	spaceReserve = declare("storage_reserve_bytes",
+		"Bytes of it that are kept free: with less, this node has no space left.")
+	spaceFull = declare("storage_full",
+		"1 while this node has no space left and refuses puts, else 0.")
+	alarmRaised = declare("alarm",
+		"1 for each alarm of the cluster that this node knows of.", "node", "kind")
+)
+
 // engineMetrics declares what engine.Metrics tells.
 var engineMetrics = declareSet("engine_", map[string]string{
 	"disk_bytes":               "Bytes of the engine's files.",

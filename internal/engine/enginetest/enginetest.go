@@ -63,6 +63,7 @@ func Run(t *testing.T, s Subject) {
 		{"IngestBesideReaders", testIngestBesideReaders},
 		{"Model", testModel},
 		{"Reclaim", testReclaim},
+		{"DiskUsage", testDiskUsage},
 		{"MetricsAndCheck", testMetricsAndCheck},
 	} {
 		t.Run(c.name, func(t *testing.T) { c.test(t, s) })

@@ -192,3 +192,19 @@ func testReclaim(t *testing.T, s Subject) {
 	e.Reclaim(engine.Span{Start: []byte("a"), End: []byte("c")}, 0)
 	wantAll(t, e, "a=1", "c=3")
 }
+
+// testDiskUsage: what is in use is a part of what is taken.
+func testDiskUsage(t *testing.T, s Subject) {
+	e := s.open(t)
+	for i := range 100 {
+		b := e.NewBatch()
+		noError(t, b.Set([]byte{1, byte(i)}, make([]byte, 1000)))
+		noError(t, b.Commit())
+		if i%10 == 0 {
+			noError(t, e.Flush())
+		}
+		if bytes, inUse := e.DiskUsage(); inUse < 0 || bytes < inUse {
+			t.Fatalf("%d of %d bytes are in use", inUse, bytes)
+		}
+	}
+}

@@ -96,3 +96,25 @@ func TestReclaimEndsWithTheEngine(t *testing.T) {
 	noError(t, e.Close())
 	e.Reclaim(all, 5<<20)
 }
+
+// TestDiskUsage: it grows with what is stored, also before a flush, and deletions
+// count as not in use before their space is back.
+func TestDiskUsage(t *testing.T) {
+	e := mustOpen(t, Options{FS: vfs.NewMem()})
+	defer e.Close()
+	const keys, least = 4000, 4000 * 1000
+	fillRandom(t, e, keys)
+	unflushed, _ := e.DiskUsage()
+	noError(t, e.Flush())
+	bytes, inUse := e.DiskUsage()
+	if unflushed < least*9/10 || bytes < least || inUse < least {
+		t.Errorf("%d bytes, then %d, of which %d are in use: there are %d", unflushed, bytes,
+			inUse, least)
+	}
+	empty(t, e, keys)
+	noError(t, e.Flush())
+	bytes, inUse = e.DiskUsage()
+	if bytes < least || inUse > bytes-least/2 {
+		t.Errorf("of %d bytes %d are in use, and almost all are deleted", bytes, inUse)
+	}
+}
