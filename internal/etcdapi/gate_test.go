@@ -111,11 +111,11 @@ func renew(t *testing.T, stream pb.Lease_LeaseKeepAliveClient) {
 // hooked is a store whose reads do something first.
 type hooked struct {
 	*kvfake.Store
-	before func()
+	before func(context.Context)
 }
 
 func (h hooked) Range(ctx context.Context, req kv.RangeRequest) (kv.RangeResponse, error) {
-	h.before()
+	h.before(ctx)
 	return h.Store.Range(ctx, req)
 }
 
@@ -127,7 +127,7 @@ func TestPanic(t *testing.T) {
 		fail     atomic.Bool
 		registry = prometheus.NewRegistry()
 	)
-	store := hooked{fake, func() {
+	store := hooked{fake, func(context.Context) {
 		if fail.Load() {
 			panic("out of luck")
 		}
@@ -203,10 +203,13 @@ func TestStop(t *testing.T) {
 func testStop(t *testing.T, enough bool) {
 	fake := kvfake.New()
 	running := atomic.Int32{}
-	store := hooked{fake, func() {
+	store := hooked{fake, func(ctx context.Context) {
 		running.Add(1)
-		time.Sleep(time.Minute)
-		running.Add(-1)
+		defer running.Add(-1)
+		select {
+		case <-time.After(time.Minute):
+		case <-ctx.Done():
+		}
 	}}
 	api := etcdapi.New(etcdapi.Options{Store: store, Maintainer: fake})
 	server := api.NewServer(etcdapi.ServerOptions{})
