@@ -10,7 +10,9 @@ import (
 	"math/rand/v2"
 	"reflect"
 	"strings"
+	"sync"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/miruvor/miruvor/internal/backup"
@@ -156,6 +158,107 @@ func TestAnEmptyStore(t *testing.T) {
 	if sum.Keys != 0 || sum.Leases != 0 || sum.Revision != kv.FirstRevision {
 		t.Errorf("%+v", sum)
 	}
+}
+
+// flaky fails the n'th request as fail says. Reads are counted together, and
+// those of a lease from 2 on.
+type flaky struct {
+	kv.Store
+	fail func(n int) error
+
+	mu     sync.Mutex
+	counts map[kv.LeaseID]int
+}
+
+func (f *flaky) failure(id kv.LeaseID, first int) error {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if f.counts == nil {
+		f.counts = map[kv.LeaseID]int{}
+	}
+	n := first + f.counts[id]
+	f.counts[id]++
+	return f.fail(n)
+}
+
+func (f *flaky) Range(ctx context.Context, req kv.RangeRequest) (kv.RangeResponse, error) {
+	if err := f.failure(0, 1); err != nil {
+		return kv.RangeResponse{}, err
+	}
+	return f.Store.Range(ctx, req)
+}
+
+func (f *flaky) LeaseTimeToLive(
+	ctx context.Context, id kv.LeaseID, keys bool,
+) (kv.Lease, error) {
+	if err := f.failure(id, 2); err != nil {
+		return kv.Lease{}, err
+	}
+	return f.Store.LeaseTimeToLive(ctx, id, keys)
+}
+
+func TestWhatFailsForTheMomentIsTriedAgain(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		store := kvfake.New()
+		fill(t, store, 100)
+		take := func(fail func(n int) error) error {
+			var out bytes.Buffer
+			_, err := backup.Write(t.Context(), &flaky{Store: store, fail: fail}, &out,
+				backup.Options{PageBytes: 500})
+			if err == nil {
+				_, err = backup.Read("f", &out, backup.Sink{})
+			}
+			return err
+		}
+		if err := take(func(n int) error {
+			if n%4 != 1 {
+				return kv.ErrNoLeader
+			}
+			return nil
+		}); err != nil {
+			t.Errorf("three failures in a row: %v", err)
+		}
+		for _, test := range []struct {
+			from int
+			err  error
+			took time.Duration
+		}{
+			{1, kv.ErrNoLeader, 0},
+			{2, kv.ErrNoLeader, 4400 * time.Millisecond},
+			{2, kv.ErrCompacted, 0},
+			{2, kv.ErrStopped, 0},
+		} {
+			begin := time.Now()
+			err := take(func(n int) error {
+				if n >= test.from {
+					return test.err
+				}
+				return nil
+			})
+			if took := time.Since(begin); !errors.Is(err, test.err) || took != test.took {
+				t.Errorf("from request %d on: %v after %v", test.from, err, took)
+			}
+		}
+	})
+}
+
+func TestABackupIsGivenUp(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		store := kvfake.New()
+		fill(t, store, 100)
+		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
+		defer cancel()
+		failing := &flaky{Store: store, fail: func(n int) error {
+			if n > 1 {
+				return kv.ErrNoLeader
+			}
+			return nil
+		}}
+		_, err := backup.Write(ctx, failing, io.Discard, backup.Options{PageBytes: 500})
+		if !errors.Is(err, context.DeadlineExceeded) || !errors.Is(err, kv.ErrNoLeader) {
+			t.Errorf("%v", err)
+		}
+	})
 }
 
 // between calls do after each page.

@@ -30,7 +30,8 @@ func FuzzRead(f *testing.F) {
 // protects. What they take is encoded as it was.
 func FuzzRecords(f *testing.F) {
 	f.Add(appendKey(nil, &kv.KeyValue{
-		Key: []byte("k"), Value: []byte("v"), CreateRevision: 3, ModRevision: 300, Version: 2, Lease: 9,
+		Key: []byte("k"), Value: []byte("v"),
+		CreateRevision: 3, ModRevision: 300, Version: 2, Lease: 9,
 	}))
 	f.Add(appendLease(nil, &kv.Lease{ID: 7, Granted: 60, TTL: 59}))
 	f.Add(appendEnd(nil, 300, 1, 64))
@@ -86,8 +87,9 @@ func sampleFiles(tb testing.TB) [][]byte {
 		}
 		for i := range n * 2 {
 			k := &kv.KeyValue{
-				Key: []byte{'a', byte(i)}, Value: []byte("value"), CreateRevision: 300,
-				ModRevision: kv.Revision(300 + i*300), Version: int64(1 + i), Lease: kv.LeaseID(i * 7),
+				Key: []byte{'a', byte(i)}, Value: []byte("value"),
+				CreateRevision: 300, ModRevision: kv.Revision(300 + i*300),
+				Version: int64(1 + i), Lease: kv.LeaseID(i * 7),
 			}
 			if err := w.key(k); err != nil {
 				tb.Fatal(err)

@@ -43,7 +43,8 @@ const defaultPageBytes = 4 << 20
 // with the shortest time to live: restored, they end at once and take their keys
 // along, as it happened.
 //
-// It returns kv.ErrCompacted if the cluster was compacted beyond the revision
+// What fails for the moment, as while a shard elects a leader, is tried again for
+// some seconds. It returns kv.ErrCompacted if the cluster was compacted beyond the revision
 // before all was read, what the store returns, and what w returns. After an
 // error, what is in w is not a backup and is not taken for one.
 func Write(ctx context.Context, store kv.Store, w io.Writer, opts Options) (Summary, error) {
@@ -113,8 +114,12 @@ func (j *job) count(ctx context.Context) {
 
 // page reads the next keys from start on. The first page sets the revision.
 func (j *job) page(ctx context.Context, start []byte) (kv.RangeResponse, error) {
-	resp, err := j.store.Range(ctx, kv.RangeRequest{
-		Range: kv.Range{Start: start}, Revision: j.summary.Revision, BytesMax: j.opts.PageBytes,
+	var resp kv.RangeResponse
+	err := j.persist(ctx, func() (err error) {
+		resp, err = j.store.Range(ctx, kv.RangeRequest{
+			Range: kv.Range{Start: start}, Revision: j.summary.Revision, BytesMax: j.opts.PageBytes,
+		})
+		return err
 	})
 	switch {
 	case errors.Is(err, kv.ErrCompacted):
@@ -160,7 +165,11 @@ func (j *job) tell() {
 
 // leases writes all leases, by id.
 func (j *job) leases(ctx context.Context) error {
-	list, err := j.store.Leases(ctx)
+	var list kv.LeaseList
+	err := j.persist(ctx, func() (err error) {
+		list, err = j.store.Leases(ctx)
+		return err
+	})
 	if err != nil {
 		return fmt.Errorf("backup: leases: %w", err)
 	}
@@ -200,7 +209,11 @@ func (j *job) ask(ctx context.Context, ids []kv.LeaseID) ([]kv.Lease, error) {
 }
 
 func (j *job) lease(ctx context.Context, id kv.LeaseID) (kv.Lease, error) {
-	l, err := j.store.LeaseTimeToLive(ctx, id, false)
+	var l kv.Lease
+	err := j.persist(ctx, func() (err error) {
+		l, err = j.store.LeaseTimeToLive(ctx, id, false)
+		return err
+	})
 	switch {
 	case errors.Is(err, kv.ErrLeaseNotFound) && !j.hung[id]:
 		return kv.Lease{}, nil
