@@ -52,6 +52,7 @@ type serving struct {
 	requestTimeout       time.Duration
 	requestBytesMax      int
 	txnOpsMax            int
+	quotaBytes           int64
 	pprof                bool
 }
 
@@ -115,6 +116,9 @@ func (s *serving) addFlags(cmd *cobra.Command) {
 		"the most bytes of keys and values in a request")
 	flags.IntVar(&s.txnOpsMax, "max-txn-ops", kv.DefaultLimits.OpsMax,
 		"the most operations in a transaction")
+	flags.Int64Var(&s.quotaBytes, "quota-backend-bytes", 0,
+		"the most that the storage may take; above it the cluster\n"+
+			"refuses to grow. 0 leaves it to the disk")
 	flags.BoolVar(&s.pprof, "pprof", false, "serve profiles at /debug/pprof, to clients")
 }
 
@@ -180,7 +184,7 @@ func (o *startOptions) config() (instanceConfig, error) {
 			ReadMode:       o.serving.mode(),
 			Limits:         o.serving.limits(),
 			RequestTimeout: o.serving.requestTimeout,
-			Upkeep: node.Upkeep{AutoCompaction: auto},
+			Upkeep:         node.Upkeep{AutoCompaction: auto, QuotaBytes: o.serving.quotaBytes},
 			Version:        version(),
 		},
 	}

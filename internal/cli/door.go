@@ -34,6 +34,10 @@ type door struct {
 	gateway *gateway.Gateway
 	http    *http.Server
 	serving sync.WaitGroup
+	behind  house
+	// open ends when stop is called; shut makes it.
+	open context.Context
+	shut context.CancelFunc
 }
 
 // newDoor opens the port, which is listener, for what is behind it. It owns
@@ -54,8 +58,9 @@ func newDoor(
 	})
 	d := &door{
 		mux: portmux.New(listener), api: api, grpc: api.NewServer(c.grpc),
-		http: httpapi.NewServer(own, logger),
+		http: httpapi.NewServer(own, logger), behind: behind,
 	}
+	d.open, d.shut = context.WithCancel(context.Background())
 	var err error
 	d.gateway, err = gateway.New(gateway.Options{
 		Server: d.grpc, Store: behind, Maintainer: behind, Logger: logger,
@@ -84,13 +89,36 @@ func (d *door) serve(failed chan<- error) {
 		})
 	}
 	run(d.mux.Serve)
-	run(func() error { return d.grpc.Serve(d.mux.HTTP2()) })
+	run(func() error {
+		d.awaitReady()
+		return d.grpc.Serve(d.mux.HTTP2())
+	})
 	run(func() error { return d.http.Serve(d.mux.HTTP1()) })
+}
+
+// awaitReady returns once what is behind is ready, or stop was called. Clients of
+// etcd wait for a connection, but take an error for an answer: until then theirs
+// are not answered at all, as etcd does.
+func (d *door) awaitReady() {
+	const pause = 20 * time.Millisecond
+	ticker := time.NewTicker(pause)
+	defer ticker.Stop()
+	for {
+		if st, err := d.behind.Status(d.open); err == nil && st.Ready {
+			return
+		}
+		select {
+		case <-d.open.Done():
+			return
+		case <-ticker.C:
+		}
+	}
 }
 
 // stop takes no more connections and lets requests under way end, for as long as
 // drain allows. Then all is cut.
 func (d *door) stop(drain time.Duration) error {
+	d.shut()
 	err := d.mux.Close()
 	ctx, cancel := context.WithTimeout(context.Background(), drain)
 	defer cancel()

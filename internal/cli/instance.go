@@ -60,7 +60,7 @@ func startInstance(c instanceConfig, listener net.Listener) (*instance, error) {
 	registry.MustRegister(n.Metrics(), collectors.NewGoCollector(),
 		collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 	i := &instance{node: n, failed: make(chan error, 1)}
-	i.door, err = newDoor(nodeHouse{n}, &c, registry, listener, i.failed)
+	i.door, err = newDoor(n, &c, registry, listener, i.failed)
 	if err != nil {
 		ctx, cancel := context.WithTimeout(context.Background(), handoverMax)
 		defer cancel()

@@ -78,6 +78,9 @@ func TestEverySettingIsAFlagAVariableAndALine(t *testing.T) {
 		"initial-shards": "3", "split-at": "a%2Cb,c", "replicas": "2", "durability": "os",
 		"read-mode": "quorum", "request-timeout": "7s", "max-request-bytes": "4096",
 		"auto-compaction-mode": "revision", "auto-compaction-retention": "1000",
+		"quota-backend-bytes": "5000000000", "watch-progress-notify-interval": "3s",
+		"max-concurrent-streams": "100", "grpc-keepalive-min-time": "2s",
+		"grpc-keepalive-interval": "3m", "grpc-keepalive-timeout": "0",
 		"max-txn-ops": "9", "pprof": "true", "log-level": "warn", "log-format": "json",
 	}
 	cmd := &cobra.Command{}
