@@ -26,14 +26,21 @@ import (
 // etcd's messages. Of each header only the revision is shown.
 func TestStories(t *testing.T) {
 	datadriven.Walk(t, "testdata/stories", func(t *testing.T, path string) {
-		limits := kv.DefaultLimits
-		limits.OpsMax = 4
 		s := &story{clock: time.Unix(1, 0)}
-		fake := kvfake.New(kvfake.WithLimits(limits),
+		fake := kvfake.New(kvfake.WithLimits(storyLimits()),
 			kvfake.WithClock(func() time.Time { return s.clock }))
-		s.connect(serve(t, etcdapi.Options{Store: fake, Maintainer: fake, Limits: limits}))
+		s.connect(serve(t, etcdapi.Options{
+			Store: fake, Maintainer: fake, Limits: storyLimits(),
+		}))
 		datadriven.RunTest(t, path, s.run)
 	})
+}
+
+// storyLimits let a transaction have four operations.
+func storyLimits() kv.Limits {
+	limits := kv.DefaultLimits
+	limits.OpsMax = 4
+	return limits
 }
 
 // story is a client that does what a text says.
@@ -165,7 +172,7 @@ func call[Req, Resp proto.Message](
 var (
 	// The package that prints messages puts in spaces at random.
 	spaces     = regexp.MustCompile(` +`)
-	headerRest = regexp.MustCompile(`cluster_id:1 member_id:1 (revision:\d+)? ?raft_term:1`)
+	headerRest = regexp.MustCompile(`cluster_id:\d+ member_id:\d+ (revision:\d+)? ?raft_term:\d+`)
 	perKV      = regexp.MustCompile(` (kvs|prev_kvs|responses|leases|prev_kv):\{`)
 )
 
