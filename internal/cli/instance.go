@@ -91,6 +91,8 @@ func (i *instance) waitReady(ctx context.Context, tell func(waiting string)) err
 	for {
 		status, err := i.node.Status(ctx)
 		switch {
+		case ctx.Err() != nil:
+			return context.Cause(ctx)
 		case err != nil:
 			return err
 		case status.Ready:
