@@ -2,6 +2,7 @@ package grpcserver
 
 import (
 	"context"
+	"encoding/binary"
 	"fmt"
 	"strings"
 	"time"
@@ -152,15 +153,29 @@ func (st *stream) call(message *buffer) {
 	st.answer(out.bytes)
 }
 
-// encode appends a message, with its head.
+// encode appends a message, with its head, or a batch.
 func (st *stream) encode(out *buffer, message any) error {
-	b := append(out.bytes[:0], 0, 0, 0, 0, 0)
+	batch, ok := message.(*Batch)
+	if !ok {
+		return st.encodeOne(out, message)
+	}
+	for _, m := range *batch {
+		if err := st.encodeOne(out, m); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (st *stream) encodeOne(out *buffer, message any) error {
+	first := len(out.bytes)
+	b := append(out.bytes, 0, 0, 0, 0, 0)
 	b, err := st.conn.server.opts.Codec.Append(b, message)
 	if err != nil {
 		return status.Errorf(codes.Internal, "grpc: error while marshaling: %v", err)
 	}
-	size := len(b) - messageHeadBytes
-	b[1], b[2], b[3], b[4] = byte(size>>24), byte(size>>16), byte(size>>8), byte(size)
+	size := uint32(len(b) - first - messageHeadBytes)
+	binary.BigEndian.PutUint32(b[first+1:], size)
 	out.bytes = b
 	return nil
 }
