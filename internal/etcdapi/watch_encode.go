@@ -3,7 +3,6 @@ package etcdapi
 import (
 	"iter"
 
-	"google.golang.org/grpc/mem"
 	"google.golang.org/protobuf/encoding/protowire"
 
 	"github.com/miruvor/miruvor/internal/kv"
@@ -36,58 +35,61 @@ const (
 // eventDeletion is mvccpb's type of a deletion; that of a put is 0.
 const eventDeletion = 1
 
-// watchMessage is a WatchResponse with events, but for these.
-type watchMessage struct {
+// eventsMessage is a WatchResponse with events, which are encoded already.
+type eventsMessage struct {
 	standing kv.Standing
 	revision kv.Revision
 	id       int64
+	// more says that it is a part, and not the last.
+	more   bool
+	events []byte
 }
 
 // fragmentMarkBytes is what the mark of a part takes.
 const fragmentMarkBytes = 2
 
-// appendHead appends all that stands before the events.
-func (m *watchMessage) appendHead(b []byte, more bool) []byte {
+// append appends the message.
+func (m *eventsMessage) append(b []byte) []byte {
 	st := &m.standing
-	size := varintFieldSize(headerCluster, uint64(st.Cluster)) +
-		varintFieldSize(headerMember, uint64(st.Node)) +
-		varintFieldSize(headerRevision, uint64(m.revision)) +
-		varintFieldSize(headerTerm, st.Term)
 	b = protowire.AppendTag(b, responseHeader, protowire.BytesType)
-	b = protowire.AppendVarint(b, uint64(size))
+	b = protowire.AppendVarint(b, uint64(m.headerSize()))
 	b = appendVarintField(b, headerCluster, uint64(st.Cluster))
 	b = appendVarintField(b, headerMember, uint64(st.Node))
 	b = appendVarintField(b, headerRevision, uint64(m.revision))
 	b = appendVarintField(b, headerTerm, st.Term)
 	b = appendVarintField(b, responseWatch, uint64(m.id))
-	if more {
+	if m.more {
 		b = appendVarintField(b, responseFragment, 1)
 	}
-	return b
+	return append(b, m.events...)
 }
 
-// headBytesMax is the most that appendHead appends.
-const headBytesMax = 2 + 4*11 + 11 + fragmentMarkBytes
-
-// size is that of the message with all of its events.
-func (m *watchMessage) size(events []byte) int {
-	return len(m.appendHead(make([]byte, 0, headBytesMax), false)) + len(events)
+func (m *eventsMessage) headerSize() int {
+	st := &m.standing
+	return varintFieldSize(headerCluster, uint64(st.Cluster)) +
+		varintFieldSize(headerMember, uint64(st.Node)) +
+		varintFieldSize(headerRevision, uint64(m.revision)) +
+		varintFieldSize(headerTerm, st.Term)
 }
 
-// part is the message with some of its events.
-func (m *watchMessage) part(events mem.Buffer, more bool) *frame {
-	f := &frame{}
-	f.head = m.appendHead(f.bytes[:0], more)
-	f.parts = [...]mem.Buffer{&f.head, events}
-	return f
+// size is how much append appends.
+func (m *eventsMessage) size() int {
+	size := protowire.SizeTag(responseHeader) + protowire.SizeBytes(m.headerSize()) +
+		varintFieldSize(responseWatch, uint64(m.id)) + len(m.events)
+	if m.more {
+		size += fragmentMarkBytes
+	}
+	return size
 }
 
-// fragments cuts the message into parts that stay below a size, as far as a
-// part has more than one event. All but the last say that there is more.
-func (m *watchMessage) fragments(encoded *encodedEvents, bytesMax int) iter.Seq[*frame] {
-	events, bytes := encoded.events, encoded.bytes
-	head := len(m.appendHead(nil, true))
-	return func(yield func(*frame) bool) {
+// fragments cuts the message, of whole events, into parts that stay below a
+// size, as far as a part has more than one event. All but the last say that
+// there is more.
+func (m *eventsMessage) fragments(events []kv.Event, bytesMax int) iter.Seq[eventsMessage] {
+	part, rest := *m, m.events
+	part.more, part.events = true, nil
+	head := part.size()
+	return func(yield func(eventsMessage) bool) {
 		for len(events) > 0 {
 			n, size := 0, 0
 			for n < len(events) {
@@ -98,11 +100,11 @@ func (m *watchMessage) fragments(encoded *encodedEvents, bytesMax int) iter.Seq[
 				n, size = n+1, size+next
 			}
 			events = events[n:]
-			piece := mem.SliceBuffer(bytes[:size:size])
-			if !yield(m.part(piece, len(events) > 0)) {
+			part.more, part.events = len(events) > 0, rest[:size:size]
+			rest = rest[size:]
+			if !yield(part) {
 				return
 			}
-			bytes = bytes[size:]
 		}
 	}
 }

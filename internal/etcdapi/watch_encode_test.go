@@ -62,8 +62,8 @@ func (r random) events(most int) []kv.Event {
 	return list
 }
 
-func (r random) message() watchMessage {
-	return watchMessage{
+func (r random) message() eventsMessage {
+	return eventsMessage{
 		standing: kv.Standing{
 			Cluster: kv.ClusterID(r.number()), Node: kv.NodeID(r.number()), Term: uint64(r.number()),
 		},
@@ -90,7 +90,7 @@ func etcdEvent(e *kv.Event) *mvccpb.Event {
 	return event
 }
 
-func etcdMessage(m *watchMessage, events []kv.Event) *pb.WatchResponse {
+func etcdMessage(m *eventsMessage, events []kv.Event) *pb.WatchResponse {
 	resp := &pb.WatchResponse{
 		Header: &pb.ResponseHeader{
 			ClusterId: uint64(m.standing.Cluster), MemberId: uint64(m.standing.Node),
@@ -104,7 +104,7 @@ func etcdMessage(m *watchMessage, events []kv.Event) *pb.WatchResponse {
 	return resp
 }
 
-// marshal is a message as gRPC sends it.
+// marshal is a message as it is sent.
 func marshal(t *testing.T, message any) []byte {
 	t.Helper()
 	data, err := frameCodec{}.Append(nil, message)
@@ -122,13 +122,16 @@ func FuzzEncodedEvents(f *testing.F) {
 	f.Fuzz(func(t *testing.T, seed uint64) {
 		r := random{rand.New(rand.NewPCG(seed, 0))}
 		m, events := r.message(), r.events(20)
-		encoded := new(sharedEvents).encode(events)
-		got, want := marshal(t, encoded.frame(&m, seed%2 == 0)), marshal(t, etcdMessage(&m, events))
-		if !bytes.Equal(got, want) {
+		m.events = encodeEvents(events)
+		want, err := proto.MarshalOptions{Deterministic: true}.Marshal(etcdMessage(&m, events))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got := marshal(t, &m); !bytes.Equal(got, want) {
 			t.Errorf("encoded as\n%x, want\n%x", got, want)
 		}
-		if size := m.size(encoded.bytes); size != len(want) {
-			t.Errorf("the size is %d, want %d", size, len(want))
+		if m.size() != len(want) {
+			t.Errorf("the size is %d, want %d", m.size(), len(want))
 		}
 	})
 }
@@ -143,16 +146,20 @@ func FuzzFragments(f *testing.F) {
 	f.Fuzz(func(t *testing.T, seed uint64, bound uint16) {
 		r := random{rand.New(rand.NewPCG(seed, 0))}
 		m, events := r.message(), r.events(50)
+		m.events = encodeEvents(events)
 		bytesMax := int(bound) + 1
 		rest := events
-		for part := range m.fragments(new(sharedEvents).encode(events), bytesMax) {
+		for part := range m.fragments(events, bytesMax) {
 			if len(rest) == 0 {
 				t.Fatal("a part without events")
 			}
 			resp := &pb.WatchResponse{}
-			data := marshal(t, part)
+			data := marshal(t, &part)
 			if err := proto.Unmarshal(data, resp); err != nil {
 				t.Fatal(err)
+			}
+			if part.size() != len(data) {
+				t.Errorf("the size is %d, want %d", part.size(), len(data))
 			}
 			n := len(resp.Events)
 			want := etcdMessage(&m, rest[:n])
@@ -202,28 +209,6 @@ func TestSharedEvents(t *testing.T) {
 	} {
 		if got := shared.encode(other); !bytes.Equal(got.bytes, encodeEvents(other)) {
 			t.Errorf("%s: encoded as others", name)
-		}
-	}
-}
-
-// Watches that are alone in their streams share a message, unless it differs.
-func TestSharedFrames(t *testing.T) {
-	encoded := new(sharedEvents).encode([]kv.Event{{KV: kv.KeyValue{Key: []byte("a")}}})
-	m := watchMessage{standing: kv.Standing{Cluster: 1, Node: 1, Leader: 1, Term: 1}, revision: 7}
-	first := encoded.frame(&m, true)
-	if encoded.frame(&m, true) != first {
-		t.Error("a message is encoded twice")
-	}
-	for range 2 {
-		for _, other := range []watchMessage{
-			{standing: m.standing, revision: 8},
-			{standing: m.standing, revision: 7, id: 1},
-			{standing: kv.Standing{Cluster: 1, Node: 1, Leader: 1, Term: 2}, revision: 7},
-		} {
-			got := marshal(t, encoded.frame(&other, true))
-			if want := marshal(t, etcdMessage(&other, encoded.events)); !bytes.Equal(got, want) {
-				t.Errorf("%+v is told as %x, want %x", other, got, want)
-			}
 		}
 	}
 }

@@ -77,7 +77,7 @@ func (s *watchSender) answerAll(q question, revision kv.Revision) error {
 }
 
 func (s *watchSender) sendProgress(id int64, revision kv.Revision) error {
-	return s.client.SendMsg(&pb.WatchResponse{Header: s.api.header(revision), WatchId: id})
+	return s.out.put(&pb.WatchResponse{Header: s.api.header(revision), WatchId: id})
 }
 
 // tick has those watches told of their progress that want to, and had no event

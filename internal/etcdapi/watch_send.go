@@ -22,6 +22,7 @@ type watchSender struct {
 	// questions are those that the store has not answered.
 	questions []question
 	ticker    watchTicker
+	out       outbox
 }
 
 func newWatchSender(
@@ -29,7 +30,7 @@ func newWatchSender(
 ) *watchSender {
 	s := &watchSender{
 		api: api, client: client, stream: stream, link: link,
-		watches: map[kv.WatchID]*watch{},
+		watches: map[kv.WatchID]*watch{}, out: outbox{client: client},
 	}
 	s.ticker.ring = link.ring
 	return s
@@ -44,13 +45,17 @@ func (s *watchSender) run() error {
 		if wait.Err() != nil {
 			wait = s.link.arm()
 		}
-		if err := s.heed(); err != nil {
+		err := s.heed()
+		if err == nil {
+			err = s.out.flush()
+		}
+		if err != nil {
 			return err
 		}
 		resp, err := s.stream.Next(wait)
 		switch {
 		case err == nil:
-			err = s.tell(&resp)
+			err = s.tellAll(&resp)
 		case wait.Err() != nil && s.link.ctx.Err() == nil:
 			continue // somebody rang
 		}
@@ -59,6 +64,30 @@ func (s *watchSender) run() error {
 		}
 	}
 }
+
+// tellAll sends a response, and those that came with it.
+func (s *watchSender) tellAll(resp *kv.WatchResponse) error {
+	for {
+		if err := s.tell(resp); err != nil {
+			return err
+		}
+		if len(s.watches) == 1 {
+			return nil // there rarely is another
+		}
+		next, err := s.stream.Next(ended)
+		if err != nil {
+			return nil // if it is not for ended it comes again
+		}
+		resp = &next
+	}
+}
+
+// ended is a context to look with for what is there.
+var ended = func() context.Context {
+	ctx, cancel := context.WithCancel(context.Background())
+	cancel()
+	return ctx
+}()
 
 // heed does what waits to be done before the next response.
 func (s *watchSender) heed() error {
@@ -84,7 +113,7 @@ func (s *watchSender) take(n notice) error {
 		return nil
 	}
 	delete(s.watches, n.ended)
-	if err := s.client.SendMsg(n.reply); err != nil {
+	if err := s.out.put(n.reply); err != nil {
 		return err
 	}
 	if w := n.begun; w != nil {
@@ -108,7 +137,7 @@ func (s *watchSender) tell(resp *kv.WatchResponse) error {
 		return err
 	case resp.Compacted != 0:
 		delete(s.watches, resp.ID)
-		return s.client.SendMsg(&pb.WatchResponse{
+		return s.out.put(&pb.WatchResponse{
 			Header: s.api.header(0), WatchId: w.id, Canceled: true,
 			CompactRevision: int64(resp.Compacted),
 		})
@@ -138,17 +167,15 @@ func (s *watchSender) await(id kv.WatchID) (*watch, error) {
 // sendEvents sends events, in parts if they are long and the client can put
 // them together.
 func (s *watchSender) sendEvents(w *watch, resp *kv.WatchResponse) error {
-	m := watchMessage{standing: s.api.maint.Standing(), revision: resp.Revision, id: w.id}
 	encoded := s.api.events.encode(resp.Events)
-	if w.fragment && len(resp.Events) > 1 && m.size(encoded.bytes) >= s.api.fragmentBytes() {
-		return s.sendParts(m, encoded)
+	m := eventsMessage{
+		standing: s.api.maint.Standing(), revision: resp.Revision, id: w.id, events: encoded.bytes,
 	}
-	return s.client.SendMsg(encoded.frame(&m, len(s.watches) == 1))
-}
-
-func (s *watchSender) sendParts(m watchMessage, encoded *encodedEvents) error {
-	for part := range m.fragments(encoded, s.api.fragmentBytes()) {
-		if err := s.client.SendMsg(part); err != nil {
+	if !w.fragment || len(resp.Events) == 1 || m.size() < s.api.fragmentBytes() {
+		return s.out.putEvents(m)
+	}
+	for part := range m.fragments(resp.Events, s.api.fragmentBytes()) {
+		if err := s.out.putEvents(part); err != nil {
 			return err
 		}
 	}

@@ -3,8 +3,6 @@ package etcdapi
 import (
 	"sync/atomic"
 
-	"google.golang.org/grpc/mem"
-
 	"github.com/miruvor/miruvor/internal/kv"
 )
 
@@ -26,44 +24,22 @@ const (
 // tells to many watches are the same slice: it is known by its first element,
 // which is not freed while somebody points to it.
 type encodedEvents struct {
-	events []kv.Event
-	bytes  []byte
-	tail   mem.Buffer
-	// alone is what a watch was told that is the only one of its stream. Those
-	// of other streams mostly have the same id.
-	alone atomic.Pointer[aloneFrame]
+	first *kv.Event
+	count int
+	bytes []byte
 }
 
-type aloneFrame struct {
-	message watchMessage
-	frame   *frame
-}
-
-// encode encodes events, of which there are some.
+// encode encodes events, of which there are some. The result is not to be
+// changed.
 func (s *sharedEvents) encode(events []kv.Event) *encodedEvents {
 	first := &events[0]
 	slot := &s.slots[first.KV.ModRevision%sharedSlots]
-	if e := slot.Load(); e != nil && &e.events[0] == first && len(e.events) == len(events) {
+	if e := slot.Load(); e != nil && e.first == first && e.count == len(events) {
 		return e
 	}
-	e := &encodedEvents{events: events, bytes: encodeEvents(events)}
-	e.tail = mem.SliceBuffer(e.bytes)
+	e := &encodedEvents{first, len(events), encodeEvents(events)}
 	if len(e.bytes) <= sharedBytesMax {
 		slot.Store(e)
 	}
 	return e
-}
-
-// frame is a message with the events. If its watch is alone, it may be that of
-// another stream.
-func (e *encodedEvents) frame(m *watchMessage, alone bool) *frame {
-	if !alone {
-		return m.part(e.tail, false)
-	}
-	known := e.alone.Load()
-	if known == nil || known.message != *m {
-		known = &aloneFrame{*m, m.part(e.tail, false)}
-		e.alone.Store(known)
-	}
-	return known.frame
 }

@@ -66,8 +66,9 @@ type WatchStream interface {
 	// Next blocks for the next response. A receiver that is slow loses
 	// nothing: what does not fit into the stream's bounded queue is read
 	// again from the history. It returns ctx's error, or ErrStopped once the
-	// stream is closed or the node stops. The response must not be modified:
-	// others are told of the same events.
+	// stream is closed or the node stops. What is there already may be returned
+	// although ctx has ended. The response must not be modified: others are told
+	// of the same events.
 	Next(ctx context.Context) (WatchResponse, error)
 	// Close ends all watches and wakes Next.
 	Close()

@@ -86,11 +86,11 @@ func (w *stream) Progress() {
 // Next implements kv.WatchStream.
 func (w *stream) Next(ctx context.Context) (kv.WatchResponse, error) {
 	for {
-		if err := ctx.Err(); err != nil {
-			return kv.WatchResponse{}, err
-		}
 		if resp, ok, err := w.take(); ok || err != nil {
 			return resp, err
+		}
+		if err := ctx.Err(); err != nil {
+			return kv.WatchResponse{}, err
 		}
 		select {
 		case <-w.woken:
