@@ -12,38 +12,15 @@ import (
 	"path/filepath"
 	"strings"
 	"syscall"
-	"testing"
 	"time"
 
 	clientv3 "go.etcd.io/etcd/client/v3"
 )
 
-// endpointsVariable names the endpoints of a cluster to test instead of those
-// that the tests start.
-const endpointsVariable = "MIRUVOR_TEST_ENDPOINTS"
-
 const (
 	startTimeout = time.Minute
 	stopTimeout  = 10 * time.Second
 )
-
-// shape is what a cluster is made of.
-type shape struct {
-	name    string
-	nodes   int
-	splitAt []string
-}
-
-// shapes are the clusters that everything runs on. The splits of the second lie
-// between the keys that the tests write, so that their lists, watches and
-// transactions meet several shards.
-var shapes = []shape{
-	{name: "1node1shard", nodes: 1},
-	{name: "3nodes8shards", nodes: 3, splitAt: []string{
-		prefix + "a", prefix + "first/c", prefix + "ns2", prefix + "second/c",
-		prefix + "test-ns/a", prefix + "test-ns/g", "compact",
-	}},
-}
 
 // cluster is a cluster under test. Its processes are none if it is external.
 type cluster struct {
@@ -53,91 +30,59 @@ type cluster struct {
 	startErr  error
 }
 
+// process is a node. It can be started again once it has ended.
 type process struct {
-	cmd    *exec.Cmd
-	output bytes.Buffer
-}
-
-// clusters are those under test: started when a test first needs them, and
-// stopped by TestMain.
-var clusters []*cluster
-
-func TestMain(m *testing.M) {
-	os.Exit(run(m))
-}
-
-func run(m *testing.M) int {
-	if external := os.Getenv(endpointsVariable); external != "" {
-		c := &cluster{shape: shape{name: "external"}, endpoints: strings.Split(external, ",")}
-		clusters = append(clusters, c)
-		return m.Run()
-	}
-	dir, err := os.MkdirTemp("", "miruvor-kubernetes-")
-	if err != nil {
-		fmt.Fprintln(os.Stderr, err)
-		return 1
-	}
-	defer func() { _ = os.RemoveAll(dir) }()
-	program, err := build(dir)
-	if err != nil {
-		fmt.Fprintln(os.Stderr, err)
-		return 1
-	}
-	for _, s := range shapes {
-		c := &cluster{shape: s}
-		clusters = append(clusters, c)
-		defer c.stop()
-		c.startErr = c.start(program, filepath.Join(dir, s.name))
-	}
-	return m.Run()
-}
-
-// programVariable names the program to test instead of one that is built.
-const programVariable = "MIRUVOR"
-
-// build makes the miruvor program of the module that this one lies in.
-func build(dir string) (string, error) {
-	if program := os.Getenv(programVariable); program != "" {
-		return program, nil
-	}
-	program := filepath.Join(dir, "miruvor")
-	cmd := exec.Command("go", "build", "-o", program, "github.com/miruvor/miruvor")
-	cmd.Dir = filepath.Join("..", "..")
-	if out, err := cmd.CombinedOutput(); err != nil {
-		return "", fmt.Errorf("build miruvor: %w\n%s", err, out)
-	}
-	return program, nil
+	program string
+	args    []string
+	cmd     *exec.Cmd
+	output  bytes.Buffer
 }
 
 // start starts the processes of a cluster and waits until they answer.
 func (c *cluster) start(program, dir string) error {
-	var members, clients, peers []string
+	clients, err := freeAddrs(c.nodes)
+	if err != nil {
+		return err
+	}
+	peers, err := freeAddrs(c.nodes)
+	if err != nil {
+		return err
+	}
+	var members []string
 	for i := range c.nodes {
-		ports, err := freeAddrs(2)
-		if err != nil {
-			return err
-		}
-		clients, peers = append(clients, ports[0]), append(peers, ports[1])
-		members = append(members, fmt.Sprintf("n%d=%s", i+1, ports[1]))
-		c.endpoints = append(c.endpoints, "http://"+ports[0])
+		c.endpoints = append(c.endpoints, "http://"+clients[i])
+		members = append(members, fmt.Sprintf("n%d=%s", i+1, peers[i]))
 	}
 	for i := range c.nodes {
 		name := fmt.Sprintf("n%d", i+1)
-		p := &process{cmd: exec.Command(program, "start", "--name", name,
-			"--data", filepath.Join(dir, name), "--client", clients[i], "--peer", peers[i],
+		p := &process{program: program, args: []string{
+			"start", "--name", name, "--data", filepath.Join(dir, name),
+			"--client", clients[i], "--peer", peers[i],
 			"--initial-cluster", strings.Join(members, ","),
-			"--watch-progress-notify-interval", "1s")}
+			"--watch-progress-notify-interval", "1s",
+		}}
 		if shards := len(c.splitAt) + 1; shards > 1 {
-			p.cmd.Args = append(p.cmd.Args, "--initial-shards", fmt.Sprint(shards),
+			p.args = append(p.args, "--initial-shards", fmt.Sprint(shards),
 				"--split-at", strings.Join(c.splitAt, ","))
 		}
-		p.cmd.Stdout, p.cmd.Stderr = &p.output, &p.output
-		if err := p.cmd.Start(); err != nil {
+		if err := p.start(); err != nil {
 			return err
 		}
 		c.processes = append(c.processes, p)
 	}
 	return c.awaitReady()
+}
+
+func (p *process) start() error {
+	p.cmd = exec.Command(p.program, p.args...)
+	p.cmd.Stdout, p.cmd.Stderr = &p.output, &p.output
+	return p.cmd.Start()
+}
+
+// kill ends a process as kill -9 does.
+func (p *process) kill() {
+	_ = p.cmd.Process.Kill()
+	_ = p.cmd.Wait()
 }
 
 // awaitReady waits until every node answers a read of the whole key space.
@@ -192,16 +137,4 @@ func freeAddrs(n int) ([]string, error) {
 		addrs = append(addrs, l.Addr().String())
 	}
 	return nil, errors.New("no free ports")
-}
-
-// onEach runs a test on every cluster.
-func onEach(t *testing.T, test func(t *testing.T, c *cluster)) {
-	for _, c := range clusters {
-		t.Run(c.name, func(t *testing.T) {
-			if c.startErr != nil {
-				t.Fatal(c.startErr)
-			}
-			test(t, c)
-		})
-	}
 }

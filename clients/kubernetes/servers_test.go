@@ -48,8 +48,7 @@ func TestServersAgree(t *testing.T) {
 			if err := store.GetList(ctx, prefix, opts, &list); err != nil {
 				t.Fatal(err)
 			}
-			want := strconv.Itoa(servers * updatesPerServer)
-			if len(list.Items) != 1 || list.Items[0].Annotations[counterAnnotation] != want {
+			if len(list.Items) != 1 || counted(&list.Items[0]) != servers*updatesPerServer {
 				t.Errorf("server %d lists %+v", i, list.Items)
 			}
 		}
@@ -74,16 +73,23 @@ func openOn(t *testing.T, c *cluster) storage.Interface {
 // count adds to the counter of an object, once an update.
 func count(ctx context.Context, store storage.Interface, key string) error {
 	for range updatesPerServer {
-		err := store.GuaranteedUpdate(ctx, key, &example.Pod{}, false, nil,
-			storage.SimpleUpdate(func(obj runtime.Object) (runtime.Object, error) {
-				pod := obj.(*example.Pod)
-				n, _ := strconv.Atoi(pod.Annotations[counterAnnotation])
-				pod.Annotations = map[string]string{counterAnnotation: fmt.Sprint(n + 1)}
-				return pod, nil
-			}), nil)
-		if err != nil {
+		if err := increment(ctx, store, key); err != nil {
 			return err
 		}
 	}
 	return nil
+}
+
+func increment(ctx context.Context, store storage.Interface, key string) error {
+	return store.GuaranteedUpdate(ctx, key, &example.Pod{}, false, nil,
+		storage.SimpleUpdate(func(obj runtime.Object) (runtime.Object, error) {
+			pod := obj.(*example.Pod)
+			pod.Annotations = map[string]string{counterAnnotation: fmt.Sprint(counted(pod) + 1)}
+			return pod, nil
+		}), nil)
+}
+
+func counted(pod *example.Pod) int {
+	n, _ := strconv.Atoi(pod.Annotations[counterAnnotation])
+	return n
 }
