@@ -74,6 +74,9 @@ func parse(args []string) (*options, error) {
 	if err := f.Parse(args); err != nil {
 		return nil, err
 	}
+	if f.NArg() > 0 {
+		return nil, fmt.Errorf("no argument is expected: %q", f.Args())
+	}
 	o.systems = strings.Split(*systems, ",")
 	if *rows != "" {
 		o.rows = strings.Split(*rows, ",")

@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"encoding/binary"
 	"fmt"
+	"net/url"
 	"strconv"
 
 	"golang.org/x/net/http2"
@@ -175,9 +176,10 @@ func (c *Conn) handleBlock(id uint32, fragment []byte, whole bool) error {
 	if err := r.decoder.Close(); err != nil {
 		return err
 	}
-	if r.block.ends {
-		c.finish(StreamID(id), r.block.status())
+	if !r.block.ends && r.block.http == "200" {
+		return nil // what follows is gRPC
 	}
+	c.finish(StreamID(id), r.block.status())
 	return nil
 }
 
@@ -193,14 +195,18 @@ func (r *reader) field(f hpack.HeaderField) {
 }
 
 func (b *blockState) status() error {
-	if b.grpc == "0" {
+	if b.ends && b.grpc == "0" {
 		return nil
 	}
 	code, err := strconv.Atoi(b.grpc)
 	if err != nil {
 		code = -1
 	}
-	return &Status{Code: code, HTTP: b.http, Message: b.message}
+	message, err := url.PathUnescape(b.message) // percent-encoded, by gRPC's specification
+	if err != nil {
+		message = b.message
+	}
+	return &Status{Code: code, HTTP: b.http, Message: message}
 }
 
 // finish forgets a stream and tells its call, if it was not told before.

@@ -166,7 +166,18 @@ func (w *writer) send(id StreamID, message []byte, last bool) error {
 	w.scratch = append(w.scratch[:0], 0)
 	w.scratch = binary.BigEndian.AppendUint32(w.scratch, uint32(len(message)))
 	w.scratch = append(w.scratch, message...)
-	d := data{id: id, bytes: w.scratch, last: last}
+	rest := w.scratch
+	for len(rest) > frameBytesMax {
+		if err := w.offer(data{id: id, bytes: rest[:frameBytesMax]}); err != nil {
+			return err
+		}
+		rest = rest[frameBytesMax:]
+	}
+	return w.offer(data{id: id, bytes: rest, last: last})
+}
+
+// offer writes a frame, or keeps a copy until there is room for it.
+func (w *writer) offer(d data) error {
 	if len(w.blocked) > 0 || !w.fits(d) {
 		d.bytes = bytes.Clone(d.bytes)
 		w.blocked = append(w.blocked, d)

@@ -111,10 +111,11 @@ func nextTxn(c *chance, r *Request) {
 	*r = Request{Kind: Txn, Key: c.key(), Value: c.value()}
 }
 
-// Watched keys are none of the population, and lie together, as those of a watched prefix do.
+// Watched keys lie together, as those of a watched prefix do, above the population: in no range of
+// the other workloads.
 var (
-	watchedKey = []byte("7watched/")
-	watchedEnd = []byte("7watched0")
+	watchedKey = []byte("fwatched/")
+	watchedEnd = []byte("fwatched0")
 )
 
 const watchedKeys = 100

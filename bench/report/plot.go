@@ -44,8 +44,8 @@ func (s svg) text(x, y int, class, anchor, text string) {
 }
 
 func (s svg) bar(x, y int, width float64, class string) {
-	fmt.Fprintf(s.to, "<rect x=\"%d\" y=\"%d\" width=\"%.1f\" height=\"%d\" ", x, y, width, plotBarHeight)
-	fmt.Fprintf(s.to, "rx=\"2\" class=\"%s\"/>\n", class)
+	fmt.Fprintf(s.to, "<rect x=\"%d\" y=\"%d\" width=\"%.1f\" ", x, y, width)
+	fmt.Fprintf(s.to, "height=\"%d\" rx=\"2\" class=\"%s\"/>\n", plotBarHeight, class)
 }
 
 func (s svg) rule(y, width int) {
