@@ -67,6 +67,9 @@ func (c *checker) run(calm bool) error {
 	if err := c.checkLeases(); err != nil {
 		return err
 	}
+	if err := c.checkAlarms(); err != nil {
+		return err
+	}
 	if err := c.checkWatches(); err != nil {
 		return err
 	}

@@ -153,6 +153,10 @@ func (o *Op) request(deadline wire.Instant) worker.Request {
 	if o.Compact != nil {
 		req.Compact = &wire.Compact{Revision: o.Compact.Revision}
 	}
+	if o.Alarm != nil {
+		ask := o.Alarm.Request
+		req.Alarm = &ask
+	}
 	if o.Lease != nil {
 		ask := o.Lease.Request
 		req.Lease, req.LeaseKeys = &ask, o.Lease.Keys
@@ -172,6 +176,9 @@ func (o *Op) take(r *worker.Reply) bool {
 	case o.Lease != nil:
 		o.Lease.Response = r.Lease
 		return r.Lease != nil
+	case o.Alarm != nil:
+		o.Alarm.Response = r.Alarms
+		return r.Alarms != nil
 	}
 	return r.Txn != nil || r.Range != nil
 }
@@ -181,7 +188,7 @@ func (o *Op) take(r *worker.Reply) bool {
 func (c *cluster) mayRefuse(op *Op) bool {
 	return errors.Is(op.Err, kv.ErrFutureRevision) || errors.Is(op.Err, kv.ErrCompacted) ||
 		errors.Is(op.Err, kv.ErrLeaseNotFound) || errors.Is(op.Err, kv.ErrKeyNotFound) ||
-		(op.Lease != nil || op.Compact != nil) && errors.Is(op.Err, kv.ErrUncertain)
+		op.Txn == nil && op.Range == nil && errors.Is(op.Err, kv.ErrUncertain)
 }
 
 // learn remembers what an answer told.

@@ -131,6 +131,7 @@ func (c *cluster) begin() {
 	}
 	c.beginJanitors()
 	c.beginKeepers()
+	c.beginWardens()
 	for _, w := range c.watchers {
 		w.begin()
 	}

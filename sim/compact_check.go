@@ -53,7 +53,7 @@ func floorsAround(compactions []*Op, op *Op) (told, possible kv.Revision) {
 func (c *checker) checkPast(op *Op, told, possible kv.Revision) error {
 	lowest, names := lowestRead(op)
 	switch {
-	case op.Compact != nil || op.Lease != nil:
+	case op.Txn == nil && op.Range == nil:
 		return nil
 	case errors.Is(op.Err, kv.ErrCompacted) && (!names || lowest >= possible):
 		return errors.New("refused as compacted, but it is not")

@@ -41,8 +41,8 @@ type Load struct {
 	Think time.Duration
 	// Keys is how many keys there are, spread over all shards.
 	Keys int
-	// Janitors compact, Keepers hold leases.
-	Janitors, Keepers int
+	// Janitors compact, Keepers hold leases, Wardens raise and clear alarms.
+	Janitors, Keepers, Wardens int
 	// Of the clients, Bankers transfer money, Listers append to lists, and
 	// Counters count.
 	Bankers, Listers, Counters int
@@ -65,8 +65,9 @@ type Net struct {
 type Faults struct {
 	// Crash stops a node at any effect, PowerLoss all of them at once.
 	Crash, PowerLoss time.Duration
-	// Wipe takes a node's directory away, Handover stops a node in order.
-	Wipe, Handover time.Duration
+	// Wipe takes a node's directory away, Handover stops a node in order, Move
+	// has it hand over and go on.
+	Wipe, Handover, Move time.Duration
 	// Pause stops a node's threads, not its clock.
 	Pause time.Duration
 	// Partition cuts links, in one or both directions.
@@ -124,6 +125,7 @@ func Random(seed uint64) Config {
 		cfg.Drift = 0.5 * rng.Float64()
 	}
 	cfg.Load.Watchers = max(0, rng.IntN(5)-1)
+	cfg.Load.Wardens = max(0, rng.IntN(4)-1)
 	return cfg
 }
 
@@ -190,5 +192,6 @@ func randomFaults(rng *rand.Rand) Faults {
 	f.Lag = []float64{0, 0, 0.02, 0.2}[rng.IntN(4)]
 	f.StreamFailure = []float64{0, 0.3}[rng.IntN(2)]
 	f.VoterCrash = []float64{0, 0, 0.1}[rng.IntN(3)]
+	f.Move = draw(3, time.Second, 4*time.Second)
 	return f
 }

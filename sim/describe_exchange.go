@@ -33,6 +33,8 @@ func describeDemand(r *wire.Request) string {
 		return fmt.Sprintf("lease op %d id %d ttl %d %v", q.Op, q.ID, q.TTL, q.Shard)
 	case r.Compact != nil:
 		return fmt.Sprintf("compact %v", r.Compact.Revision)
+	case r.Alarm != nil:
+		return (&AlarmOp{Request: *r.Alarm}).String()
 	}
 	return "nothing"
 }
@@ -101,6 +103,9 @@ func describeReply(r *wire.Response) string {
 			l.Granted, l.Revision, len(l.Keys), len(r.Lease.IDs), r.Lease.Shards)
 	case r.Compacted != nil:
 		return fmt.Sprintf("compacted %v, current %v", r.Compacted.Floor, r.Compacted.Current)
+	case r.Alarms != nil:
+		return fmt.Sprintf("alarms %v as of %d, term %d", r.Alarms.Raised, r.Alarms.Index,
+			r.Alarms.Term)
 	}
 	return ""
 }

@@ -20,6 +20,7 @@
 //	task     what a client does if it keeps an invariant of its own
 //	keeper   holds leases: keeps some alive, leaves others to expire, revokes some
 //	janitor  compacts, and reads just above and just below
+//	warden   raises alarms, clears them, and looks which there are
 //	watcher  watches any keys from any revision, reads slowly, goes on elsewhere
 //	History  what clients were told, and what the replicas hold in the end
 //	archive  keeps what replicas sweep and forget, so that History is whole

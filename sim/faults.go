@@ -21,6 +21,7 @@ func (c *cluster) plague() {
 		{f.PowerLoss, c.losePower},
 		{f.Wipe, c.wipeSomebody},
 		{f.Handover, c.handSomebodyOver},
+		{f.Move, c.moveLeaders},
 		{f.Pause, c.pauseSomebody},
 		{f.Partition, c.partition},
 		{f.Stall, c.stallSomebody},
@@ -159,6 +160,22 @@ func (c *cluster) handSomebodyOver() {
 		if c.cfg.Faults.Partition > 0 && c.chance(0.7) {
 			c.after(c.between(0, 5*time.Millisecond), func() { c.deafen(n) })
 		}
+	}
+}
+
+// moveLeaders has a node hand its leaderships over for good, to any other.
+func (c *cluster) moveLeaders() {
+	from, to := c.anybody(), c.anybody().id
+	if !from.serves() || from.leaving {
+		return
+	}
+	from.note("move", uint64(to), 0)
+	c.trace.sayf("%v is to hand over to %v", from.id, to)
+	for _, t := range from.threads {
+		t.post(input{call: func(now wire.Instant) {
+			// Who does not lead, or can't hand over to the other, refuses.
+			_ = t.worker.Prefer(to, now+wire.Instant(time.Second))
+		}})
 	}
 }
 

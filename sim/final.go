@@ -24,6 +24,7 @@ func (c *cluster) check() error {
 	c.lastResponses()
 	c.runUntil("equal replicas", 20*time.Second, c.settled)
 	c.runUntil("sweeps", 20*time.Second, c.swept)
+	c.runUntil("all nodes to know of the alarms", 3*time.Second, c.alarmsKnown)
 	for _, s := range c.allShards() {
 		if err := c.compareReplicas(s); err != nil {
 			return err

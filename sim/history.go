@@ -14,22 +14,27 @@ type Op struct {
 	ID     uint64
 	Client int
 	Node   kv.NodeID
-	// Exactly one of Txn, Range, Compact and Lease is set.
+	// Exactly one of Txn, Range, Compact, Lease and Alarm is set.
 	Txn     *kv.TxnRequest
 	Range   *kv.RangeRequest
 	Compact *CompactOp
 	Lease   *LeaseOp
-	// Begin and End are places in the order; End is 0 while it is open. Asked and
-	// Answered are the true times of the two.
-	Begin, End      int
-	Asked, Answered Time
-	// The answer: exactly one is set once it ended, that of Compact and Lease
-	// in there.
+	Alarm   *AlarmOp
+	Span
+	// The answer: exactly one is set once it ended, that of Compact, Lease and
+	// Alarm in there.
 	TxnResponse   *kv.TxnResponse
 	RangeResponse *kv.RangeResponse
 	Err           error
 	// then is called when it ended, if not nil.
 	then func()
+}
+
+// Span is when an operation was under way. Begin and End are places in the order;
+// End is 0 while it is open. Asked and Answered are the true times of the two.
+type Span struct {
+	Begin, End      int
+	Asked, Answered Time
 }
 
 // Fate is what is known of an operation.
@@ -55,13 +60,15 @@ func (o *Op) Fate() Fate {
 	return Done
 }
 
-// Revision is that of the answer.
+// Revision is that of the answer, 0 if it has none.
 func (o *Op) Revision() kv.Revision {
 	switch {
 	case o.Compact != nil:
 		return o.Compact.Response.Current
 	case o.Lease != nil:
 		return o.Lease.Response.Lease.Revision
+	case o.Alarm != nil:
+		return 0
 	case o.TxnResponse != nil:
 		return o.TxnResponse.Revision
 	}
@@ -78,6 +85,8 @@ func (o *Op) String() string {
 		text += describeRange(o.Range)
 	case o.Compact != nil:
 		text += o.Compact.String()
+	case o.Alarm != nil:
+		text += o.Alarm.String()
 	default:
 		text += o.Lease.String()
 	}

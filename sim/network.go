@@ -114,5 +114,6 @@ func (n *network) lose(from *node, by sender, peer *node, m wire.Message) {
 func isWrite(m *wire.Message) bool {
 	q := m.Request
 	return q != nil && (q.Txn != nil && !mvcc.ReadOnly(q.Txn) || q.Lease.Once() ||
+		q.Alarm.Once() ||
 		q.Compact != nil && q.Shard == kv.SystemShard)
 }

@@ -34,6 +34,8 @@ func Hunt(m mutant.Mutant, seed uint64) Config {
 		cfg.Load.Think = 150 * time.Millisecond
 	case mutant.EndUnclosed:
 		cfg.Load.Clients, cfg.Load.Keepers, cfg.Load.Think = 2, 8, 15*time.Millisecond
+	case mutant.ForgetAlarms:
+		cfg.Load.Clients, cfg.Load.Wardens = 1, 3
 	case mutant.DeliverHalf, mutant.ResumeLate:
 		cfg.Load.Watchers, cfg.Load.Think = 4, 10*time.Millisecond
 	case mutant.SweepReadable, mutant.SweepUnclosed, mutant.ForgetFloor:
@@ -71,6 +73,8 @@ func huntFaults(m mutant.Mutant) Faults {
 		return Faults{Handover: often / 2, Partition: 10 * seldom}
 	case mutant.ReuseRevision:
 		return Faults{Crash: often}
+	case mutant.ForgetAlarms:
+		return Faults{Crash: often, Handover: seldom}
 	case mutant.ApplyTwice, mutant.LoseApplied, mutant.TruncateTooFar:
 		return Faults{Crash: often, PowerLoss: seldom}
 	case mutant.ServeBeforeTerm:

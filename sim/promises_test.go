@@ -11,7 +11,7 @@ import (
 // puts others, "key:=value". It begins and ends at places of the order.
 func saw(begin, end int, what ...string) *Op {
 	op := &Op{
-		Begin: begin, End: end, Txn: &kv.TxnRequest{},
+		Span: Span{Begin: begin, End: end}, Txn: &kv.TxnRequest{},
 		TxnResponse: &kv.TxnResponse{Succeeded: true},
 	}
 	for _, text := range what {

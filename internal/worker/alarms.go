@@ -64,6 +64,10 @@ func (w *Worker) tellStanding(now wire.Instant) {
 	w.effects.Standing = &s
 }
 
+// Standing is what this worker knows of the system shard, if it serves it. It is
+// for looking at, between passes.
+func (w *Worker) Standing() Standing { return w.office.outlook.told }
+
 // learn takes alarms, unless newer ones are known.
 func (o *outlook) learn(a keyspace.Alarms) {
 	if a.Index > o.alarms.Index {
