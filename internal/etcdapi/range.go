@@ -55,18 +55,23 @@ func rangeRequest(r *pb.RangeRequest) kv.RangeRequest {
 	if r.CountOnly {
 		return req
 	}
-	limit := min(max(r.Limit, 0), math.MaxInt-1)
+	limit := limitOf(r)
 	switch shapeOf(r) {
 	case asStored:
-		req.Limit = int(limit)
+		req.Limit = limit
 		req.Reverse = r.SortOrder == pb.RangeRequest_DESCEND
 	case sortedAfterLimit:
 		if limit > 0 {
-			req.Limit = int(limit) + 1
+			req.Limit = limit + 1
 		}
 	}
 	req.WantCount = req.Limit > 0 && len(r.RangeEnd) > 0
 	return req
+}
+
+// limitOf is the most keys that r asks for, 0 for no limit.
+func limitOf(r *pb.RangeRequest) int {
+	return int(min(max(r.Limit, 0), math.MaxInt-1))
 }
 
 // rangeAnswer answers r with what the store said to rangeRequest(r), but for

@@ -29,7 +29,7 @@ func (s *kvServer) RangeStream(r *pb.RangeRequest, stream pb.KV_RangeStreamServe
 	}
 	c := chunks{api: s.api, request: r, req: rangeRequest(r), size: streamKeysFirst}
 	c.req.Reverse, c.req.WantCount, c.req.BytesMax = false, false, pageBytesMax
-	c.left, c.req.Limit = c.req.Limit, 0
+	c.left = limitOf(r)
 	for !c.done {
 		chunk, err := c.next(stream.Context())
 		if err != nil {

@@ -18,7 +18,7 @@ func deleteRequest(r *pb.DeleteRangeRequest) kv.DeleteRequest {
 }
 
 // txnRequest is what the store is asked for a transaction that checkTxn let
-// pass. It shares bytes with r, and fails with kv.ErrInvalid and kv.ErrCompacted.
+// pass. It shares bytes with r, and fails with kv.ErrInvalid.
 func txnRequest(r *pb.TxnRequest) (req kv.TxnRequest, err error) {
 	if len(r.Compare) > 0 {
 		req.Compares = make([]kv.Compare, len(r.Compare))
@@ -86,10 +86,6 @@ func branch(from []*pb.RequestOp) ([]kv.Op, error) {
 func fillOp(to *kv.Op, from *pb.RequestOp) error {
 	switch r := from.Request.(type) {
 	case *pb.RequestOp_RequestRange:
-		if r.RequestRange.Revision < 0 {
-			// Unlike alone, in a transaction it is compared with the floor.
-			return kv.ErrCompacted
-		}
 		req := rangeRequest(r.RequestRange)
 		to.Range = &req
 	case *pb.RequestOp_RequestPut:
