@@ -25,23 +25,26 @@ func alarmOp(op wire.AlarmOp, changed bool, err error, raised ...kv.NodeID) *Op 
 
 func TestCheckerOfAlarms(t *testing.T) {
 	const list, raise, clear = wire.AlarmList, wire.AlarmRaise, wire.AlarmClear
-	unknown, refused := kv.ErrUncertain, kv.ErrTimeout
 	raised, cleared := alarmOp(raise, true, nil, 1), alarmOp(clear, true, nil)
+	listed, none := alarmOp(list, false, nil, 1), alarmOp(list, false, nil)
+	perhaps := alarmOp(raise, false, kv.ErrUncertain)
 	for name, c := range map[string]struct {
 		ops   []*Op
 		sound bool
 	}{
-		"none":            {[]*Op{alarmOp(list, false, nil)}, true},
-		"of nobody":       {[]*Op{alarmOp(list, false, nil, 1)}, false},
-		"of another":      {[]*Op{raised, alarmOp(list, false, nil, 1, 2)}, false},
-		"raised":          {[]*Op{raised, alarmOp(list, false, nil, 1)}, true},
-		"lost":            {[]*Op{raised, alarmOp(list, false, nil)}, false},
-		"cleared":         {[]*Op{raised, cleared, alarmOp(list, false, nil)}, true},
-		"back":            {[]*Op{raised, cleared, alarmOp(list, false, nil, 1)}, false},
-		"perhaps":         {[]*Op{alarmOp(raise, false, unknown), alarmOp(list, false, nil, 1)}, true},
-		"perhaps not":     {[]*Op{alarmOp(raise, false, unknown), alarmOp(list, false, nil)}, true},
-		"refused":         {[]*Op{alarmOp(raise, false, refused), alarmOp(list, false, nil, 1)}, false},
-		"perhaps cleared": {[]*Op{raised, alarmOp(clear, false, unknown), alarmOp(list, false, nil)}, true},
+		"none":        {[]*Op{none}, true},
+		"of nobody":   {[]*Op{listed}, false},
+		"of another":  {[]*Op{raised, alarmOp(list, false, nil, 1, 2)}, false},
+		"raised":      {[]*Op{raised, listed}, true},
+		"lost":        {[]*Op{raised, none}, false},
+		"cleared":     {[]*Op{raised, cleared, none}, true},
+		"back":        {[]*Op{raised, cleared, listed}, false},
+		"perhaps":     {[]*Op{perhaps, listed}, true},
+		"perhaps not": {[]*Op{perhaps, none}, true},
+		"refused":     {[]*Op{alarmOp(raise, false, kv.ErrTimeout), listed}, false},
+		"perhaps cleared": {
+			[]*Op{raised, alarmOp(clear, false, kv.ErrUncertain), none}, true,
+		},
 		"raised twice":    {[]*Op{raised, alarmOp(raise, true, nil, 1)}, false},
 		"raised again":    {[]*Op{raised, alarmOp(raise, false, nil, 1)}, true},
 		"raised later":    {[]*Op{alarmOp(raise, false, nil, 1)}, false},

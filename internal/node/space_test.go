@@ -16,7 +16,11 @@ const mib = 1 << 20
 
 func TestReserve(t *testing.T) {
 	for _, test := range []struct{ totalMiB, reserveMiB, partMiB int64 }{
-		{64, 16, 4}, {256, 16, 4}, {1024, 51, 16}, {4096, 204, 64}, {100 << 10, 1024, 64},
+		{64, 16, 4},
+		{256, 16, 4},
+		{1024, 51, 16},
+		{4096, 204, 64},
+		{100 << 10, 1024, 64},
 		{1 << 20, 1024, 64},
 	} {
 		reserve, part := reserveOf(test.totalMiB*mib)/mib, partOf(test.totalMiB*mib)/mib
@@ -115,7 +119,8 @@ func TestQuota(t *testing.T) {
 	value := noise(64 << 10)
 	var err error
 	for i := 0; err == nil && i < 4*quota/len(value); i++ {
-		_, err = kv.Put(t.Context(), n, kv.PutRequest{Key: fmt.Appendf(nil, "k%d", i), Value: value})
+		key := fmt.Appendf(nil, "k%d", i)
+		_, err = kv.Put(t.Context(), n, kv.PutRequest{Key: key, Value: value})
 	}
 	if !errors.Is(err, kv.ErrNoSpace) {
 		t.Fatalf("the quota is not kept: %v", err)
