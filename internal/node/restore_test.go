@@ -177,6 +177,10 @@ func (c *testCluster) equals(o original, first kv.Revision) {
 		if !reflect.DeepEqual(resp.KVs, o.kvs) {
 			c.t.Errorf("node %d: other keys than in the backup", i)
 		}
+		if resp, err = c.nodes[i].Range(ctx, kv.RangeRequest{Revision: first}); err != nil ||
+			!reflect.DeepEqual(resp.KVs, o.kvs) {
+			c.t.Errorf("a read at the first revision: %d keys, %v", len(resp.KVs), err)
+		}
 		_, err = c.nodes[i].Range(ctx, kv.RangeRequest{Revision: first - 1})
 		if !errors.Is(err, kv.ErrCompacted) {
 			c.t.Errorf("a read of the past: %v", err)
