@@ -7,22 +7,27 @@ import (
 )
 
 // Etcd is etcd's server; Binary is bench/etcdserver, or a released etcd.
-type Etcd struct{ Binary string }
+type Etcd struct {
+	Binary string
+	Flags  []string // further ones
+}
 
 // Name is etcd.
 func (Etcd) Name() string { return "etcd" }
 
-// Command has addresses and a directory, and no other flag.
+// Command has addresses and a directory.
 func (e Etcd) Command(m Member, all []Member) *exec.Cmd {
 	peers := make([]string, len(all))
 	for i, other := range all {
 		peers[i] = other.Name + "=http://" + other.Peer
 	}
-	return exec.Command(e.Binary,
+	args := []string{
 		"--name", m.Name, "--data-dir", m.Dir,
-		"--listen-client-urls", "http://"+m.Client, "--advertise-client-urls", "http://"+m.Client,
-		"--listen-peer-urls", "http://"+m.Peer, "--initial-advertise-peer-urls", "http://"+m.Peer,
-		"--initial-cluster", strings.Join(peers, ","))
+		"--listen-client-urls", "http://" + m.Client, "--advertise-client-urls", "http://" + m.Client,
+		"--listen-peer-urls", "http://" + m.Peer, "--initial-advertise-peer-urls", "http://" + m.Peer,
+		"--initial-cluster", strings.Join(peers, ","),
+	}
+	return exec.Command(e.Binary, append(args, e.Flags...)...)
 }
 
 // Miruvor is what this repository builds. SplitAt are the keys that part its shards.

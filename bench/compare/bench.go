@@ -71,7 +71,10 @@ func (b *bench) run(ctx context.Context) error {
 	if err := b.rounds(ctx); err != nil {
 		return err
 	}
-	return write(b.report, b.options.out)
+	if err := write(b.report, b.options.out); err != nil || b.options.profiles == "" {
+		return err
+	}
+	return b.profile(ctx)
 }
 
 func (b *bench) rounds(ctx context.Context) error {

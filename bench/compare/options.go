@@ -22,6 +22,7 @@ type options struct {
 	client   string
 	dir      string
 	out      string
+	profiles string
 }
 
 // measured is how long.
@@ -71,6 +72,8 @@ func parse(args []string) (*options, error) {
 	f.StringVar(&o.client, "client", clientLean, "lean, or clientv3: etcd's library, as a check")
 	f.StringVar(&o.dir, "dir", "compare-data", "new `directory` on the disk to measure; removed")
 	f.StringVar(&o.out, "out", "", "`directory` for compare.txt, .json and .svg")
+	f.StringVar(&o.profiles, "profiles", "",
+		"`directory` for CPU profiles of all nodes, from one more slice of each workload")
 	if err := f.Parse(args); err != nil {
 		return nil, err
 	}

@@ -54,7 +54,7 @@ func (o *options) system(name string) (cluster.System, error) {
 				return nil, err
 			}
 		}
-		return cluster.Etcd{Binary: binary}, nil
+		return cluster.Etcd{Binary: binary, Flags: o.flagsOf(name)}, nil
 	}
 	if binary == "" {
 		binary = filepath.Join(o.dir, "bin", "miruvor")
@@ -62,7 +62,25 @@ func (o *options) system(name string) (cluster.System, error) {
 			return nil, err
 		}
 	}
-	return cluster.Miruvor{Binary: binary, SplitAt: load.SplitPoints(o.shards), Flags: o.flags}, nil
+	return cluster.Miruvor{
+		Binary:  binary,
+		SplitAt: load.SplitPoints(o.shards),
+		Flags:   o.flagsOf(name),
+	}, nil
+}
+
+var pprofFlags = map[string]string{"miruvor": "--pprof", "etcd": "--enable-pprof"}
+
+// flagsOf are a server's beside addresses, data and shards.
+func (o *options) flagsOf(system string) []string {
+	var flags []string
+	if system == "miruvor" {
+		flags = append(flags, o.flags...)
+	}
+	if o.profiles != "" {
+		flags = append(flags, pprofFlags[system])
+	}
+	return flags
 }
 
 // build makes a binary as releases are made; module is relative to this module's directory.

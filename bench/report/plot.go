@@ -11,25 +11,26 @@ import (
 // The plot is a grid: workloads down, metrics across. A cell has a bar for each system, as long as
 // its share of the cell's largest figure, so rows of any magnitude can be read side by side.
 const (
-	plotTitleWidth = 210
-	plotCellWidth  = 190
-	plotBarWidth   = 104 // of the largest
+	plotTitleWidth = 150
+	plotCellWidth  = 222
+	plotCellGap    = 28
+	plotBarWidth   = 84 // of the largest
 	plotBarHeight  = 11
 	plotBarStep    = 15
 	plotRowGap     = 16
-	plotTop        = 74
+	plotTop        = 86
 	plotMargin     = 16
 	plotFooter     = 62
 )
 
-// plotStyle works on light and on dark pages: the ground stays transparent.
+// plotStyle works on light and on dark pages: the ground stays transparent, and text is a grey that
+// both bear, until the viewer says which it is.
 const plotStyle = `<style>
-text { font: 12px system-ui, sans-serif; fill: #24292f }
-.head { font-weight: 600 } .faint { fill: #6e7781; font-size: 11px }
-.s0 { fill: #0f8a7e } .s1 { fill: #a0a8b1 } .rule { stroke: #8c959f; stroke-opacity: .35 }
-@media (prefers-color-scheme: dark) {
-  text { fill: #d7dde3 } .faint { fill: #98a2ad } .s0 { fill: #2bb3a3 } .s1 { fill: #6b7580 }
-}
+text { font: 12px system-ui, sans-serif; fill: #76808a }
+.head { font-weight: 600 } .faint { font-size: 11px }
+.s0 { fill: #16998b } .s1 { fill: #9aa3ad } .rule { stroke: #8c959f; stroke-opacity: .35 }
+@media (prefers-color-scheme: light) { text { fill: #24292f } .faint { fill: #6e7781 } }
+@media (prefers-color-scheme: dark) { text { fill: #d7dde3 } .faint { fill: #98a2ad } }
 </style>
 `
 
@@ -84,12 +85,15 @@ func (r *Report) drawHead(s svg) {
 	for i, m := range metrics {
 		x := plotMargin + plotTitleWidth + i*plotCellWidth
 		s.text(x, 48, "head", "start", m.title)
-		s.text(x+8*len(m.title), 48, "faint", "start", m.better+" is better")
+		s.text(x, 63, "faint", "start", m.better+" is better")
 	}
 }
 
 func (row *Row) draw(s svg, top int) {
-	title, rest, _ := strings.Cut(row.Title, ", ")
+	title, rest := row.Title, ""
+	if comma := strings.LastIndex(title, ", "); comma >= 0 {
+		title, rest = title[:comma], title[comma+2:]
+	}
 	s.text(plotMargin, top+plotBarHeight-1, "head", "start", title)
 	s.text(plotMargin, top+plotBarHeight-1+plotBarStep, "faint", "start", rest)
 	for i, m := range metrics {
@@ -109,11 +113,11 @@ func (row *Row) drawCell(s svg, x, top int, m metric) {
 			width = max(1, plotBarWidth*value/largest)
 		}
 		s.bar(x, y, width, systemClass(i))
-		label := m.format(value)
-		if i == 0 && len(row.Results) == 2 {
-			label += "  " + formatRatio(row.ratio(m))
-		}
-		s.text(x+int(width)+5, y+plotBarHeight-1, "", "start", label)
+		s.text(x+int(width)+5, y+plotBarHeight-1, "", "start", m.format(value))
+	}
+	if len(row.Results) == 2 {
+		end := x + plotCellWidth - plotCellGap
+		s.text(end, top+plotBarHeight-1, "head", "end", formatRatio(row.ratio(m)))
 	}
 }
 
