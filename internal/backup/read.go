@@ -54,7 +54,8 @@ type reader struct {
 	// block is the body of the block at hand, kind that of the last block.
 	block []byte
 	kind  kind
-	// lastKey and lastLease are those before.
+	// last is the key at hand, lastKey and lastLease are those before.
+	last      kv.KeyValue
 	lastKey   []byte
 	lastLease kv.LeaseID
 	// hung are the leases that keys hang on and that have not come yet.
@@ -182,7 +183,8 @@ func (r *reader) records(start int64, count int) error {
 }
 
 func (r *reader) key(d *decoder) error {
-	k := decodeKey(d)
+	r.last = decodeKey(d)
+	k := &r.last
 	if k.ModRevision > r.summary.Revision {
 		d.fail("mod revision is above that of the backup")
 	}
@@ -200,7 +202,7 @@ func (r *reader) key(d *decoder) error {
 	if r.sink.Key == nil {
 		return nil
 	}
-	return r.sink.Key(&k)
+	return r.sink.Key(k)
 }
 
 func (r *reader) lease(d *decoder) error {

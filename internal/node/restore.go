@@ -70,18 +70,21 @@ func Restore(c Config, from Backup) (Restoration, error) {
 	return r.result, r.run()
 }
 
+// firstRevisionMax leaves a cluster enough revisions to go on with.
+const firstRevisionMax = kv.RevisionMax / 2
+
 func (c Config) validateRestore(bump kv.Revision) error {
 	err := c.Validate()
 	if c.Durability == DurabilityMemory {
 		err = errors.Join(err, kv.Invalid("durability: a backup is restored to a disk"))
 	}
-	if bump < 1 || bump > kv.RevisionMax {
+	if bump < 1 || bump > firstRevisionMax {
 		err = errors.Join(err, kv.Invalid("bump-revision: %d is outside 1 to %d", int64(bump),
-			int64(kv.RevisionMax)))
+			int64(firstRevisionMax)))
 	}
 	if c.Cluster.isRestored() {
-		err = errors.Join(err, kv.Invalid("initial-cluster-token: %q begins with %q, "+
-			"as only tokens do that a restore has made", c.Cluster.Token, tokenPrefix))
+		err = errors.Join(err, kv.Invalid("initial-cluster-token: %q is that of a cluster which "+
+			"another restore has made; leave it out, or choose one", c.Cluster.Token))
 	}
 	return err
 }

@@ -419,7 +419,8 @@ func TestRestoreRefuses(t *testing.T) {
 	try(memory, o.file, 0, kv.ErrInvalid, "durability")
 	try(named, o.file, 0, kv.ErrInvalid, "initial-cluster-token")
 	try(cfg, o.file, -1, kv.ErrInvalid, "bump-revision")
-	try(cfg, o.file, kv.RevisionMax, kv.ErrInvalid, "bump-revision")
+	try(cfg, o.file, firstRevisionMax+1, kv.ErrInvalid, "bump-revision")
+	try(cfg, o.file, firstRevisionMax, kv.ErrInvalid, "leaves too few revisions")
 	try(cfg, o.file[:len(o.file)-1], 0, kv.ErrCorrupt, "offset")
 	if _, err := os.Stat(cfg.Dir); !os.IsNotExist(err) {
 		t.Errorf("a refused restore made the directory: %v", err)

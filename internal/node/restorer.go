@@ -74,9 +74,10 @@ func survey(c Config, from Backup) (*restorer, error) {
 // conclude finds out what the new cluster is.
 func (r *restorer) conclude(sum backup.Summary) error {
 	first := sum.Revision + r.from.Bump
-	if first > kv.RevisionMax {
-		return kv.Invalid("bump-revision: %d above %v is more than there are revisions",
-			int64(r.from.Bump), sum.Revision)
+	if first > firstRevisionMax {
+		return kv.Invalid("bump-revision: %d above %v leaves too few revisions, "+
+			"the cluster may begin at %v at most", int64(r.from.Bump), sum.Revision,
+			firstRevisionMax)
 	}
 	cluster := r.cfg.Cluster
 	cluster.Token = cluster.restoredToken(sum.Checksum, first)
