@@ -63,7 +63,7 @@ func TestWhatChecksumsDoNotFind(t *testing.T) {
 		{"older", func(f []byte) { f[8]-- }, "offset 0: unknown format"},
 		{"filler", func(f []byte) { f[50]++ }, "offset 0: the header has bytes that mean"},
 		{"revision 0", func(f []byte) { clear(f[24:32]) }, "offset 0: the revision is out"},
-		{"revision below", func(f []byte) { f[25] = 0 }, "mod revision is above that of the backup"},
+		{"revision below", func(f []byte) { f[25] = 0 }, "mod revision is above that of the"},
 		{"no block", func(f []byte) { f[68] = 9 }, "offset 64: this is not a block"},
 		{"huge block", func(f []byte) { f[67] = 9 }, "offset 64: the block's size is out of"},
 		{"empty block", func(f []byte) { f[72] = 0 }, "offset 64: the block's number of records"},
