@@ -35,7 +35,7 @@ const (
 func (a *API) NewServer(opts ServerOptions) *grpcserver.Server {
 	gate := newGate(a.maint, a.draining, a.election)
 	server := grpcserver.New(grpcserver.Options{
-		Codec:           frameCodec{},
+		Codec:           codec{},
 		MessageBytesMax: a.limits.RequestBytesMax + messageOverheadBytes,
 		StreamsMax:      opts.StreamsMax,
 		Keepalive: grpcserver.Keepalive{

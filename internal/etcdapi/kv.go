@@ -16,32 +16,44 @@ type kvServer struct {
 
 // Range reads a key or a range of them.
 func (s *kvServer) Range(ctx context.Context, r *pb.RangeRequest) (*pb.RangeResponse, error) {
-	if err := checkRange(r); err != nil {
+	read, err := s.read(ctx, r)
+	if err != nil {
 		return nil, err
 	}
-	req := rangeRequest(r)
-	read := s.api.read
-	if len(r.RangeEnd) == 0 {
-		read = s.api.get
-	}
-	resp, err := read(ctx, &req)
-	if err != nil {
-		return nil, failure(err)
-	}
-	answer := rangeAnswer(r, &resp)
-	answer.Header = s.api.header(resp.Revision)
+	answer := rangeAnswer(r, &read)
+	answer.Header = s.api.header(read.Revision)
 	return answer, nil
 }
 
-// get reads a single key.
-func (a *API) get(ctx context.Context, req *kv.RangeRequest) (kv.RangeResponse, error) {
-	return a.store.Range(ctx, *req)
+// read reads what rangeRequest(r) asks for.
+func (s *kvServer) read(ctx context.Context, r *pb.RangeRequest) (kv.RangeResponse, error) {
+	if err := checkRange(r); err != nil {
+		return kv.RangeResponse{}, err
+	}
+	req := rangeRequest(r)
+	if len(r.RangeEnd) == 0 {
+		read, err := s.api.store.Range(ctx, req)
+		return read, failure(err)
+	}
+	read, err := s.api.read(ctx, &req)
+	return read, failure(err)
 }
 
 // Put sets a key.
 func (s *kvServer) Put(ctx context.Context, r *pb.PutRequest) (*pb.PutResponse, error) {
-	if err := checkPut(r); err != nil {
+	rev, prev, err := s.put(ctx, r)
+	if err != nil {
 		return nil, err
+	}
+	return &pb.PutResponse{Header: s.api.header(rev), PrevKv: keyValue(prev)}, nil
+}
+
+// put does what r asks, and returns its revision and the version before.
+func (s *kvServer) put(
+	ctx context.Context, r *pb.PutRequest,
+) (kv.Revision, *kv.KeyValue, error) {
+	if err := checkPut(r); err != nil {
+		return 0, nil, err
 	}
 	var lone struct {
 		put kv.PutRequest
@@ -51,11 +63,9 @@ func (s *kvServer) Put(ctx context.Context, r *pb.PutRequest) (*pb.PutResponse, 
 	lone.ops[0].Put = &lone.put
 	resp, err := s.api.store.Txn(ctx, kv.TxnRequest{Success: lone.ops[:]})
 	if err != nil {
-		return nil, failure(err)
+		return 0, nil, failure(err)
 	}
-	return &pb.PutResponse{
-		Header: s.api.header(resp.Revision), PrevKv: keyValue(resp.Results[0].Put.Prev),
-	}, nil
+	return resp.Revision, resp.Results[0].Put.Prev, nil
 }
 
 // DeleteRange deletes a key or a range of them.

@@ -90,7 +90,7 @@ func New(opts Options) *API {
 
 // Register adds all services to a server.
 func (a *API) Register(r grpc.ServiceRegistrar) {
-	pb.RegisterKVServer(r, &kvServer{api: a})
+	r.RegisterService(kvDescription(), &kvServer{api: a})
 	pb.RegisterLeaseServer(r, &leaseServer{api: a})
 	pb.RegisterWatchServer(r, &watchServer{api: a})
 	pb.RegisterClusterServer(r, &clusterServer{api: a})
