@@ -174,12 +174,12 @@ var cachedWatches = []scenario{
 // cachedInitialEvents are watches that begin with what there is: they expect
 // the cache to have seen an object as soon as it is created.
 var cachedInitialEvents = []scenario{
-	{name: "WatchSemantics", run: settled(storagetesting.RunWatchSemantics)},
+	{name: "WatchSemantics", alone: true, run: settled(storagetesting.RunWatchSemantics)},
 	{
-		name: "WatchSemanticInitialEventsExtended",
-		run:  settled(storagetesting.RunWatchSemanticInitialEventsExtended),
+		name: "WatchSemanticInitialEventsExtended", alone: true,
+		run: settled(storagetesting.RunWatchSemanticInitialEventsExtended),
 	},
-	{name: "WatchListMatchSingle", run: settled(storagetesting.RunWatchListMatchSingle)},
+	{name: "WatchListMatchSingle", alone: true, run: settled(storagetesting.RunWatchListMatchSingle)},
 }
 
 func settled(test func(context.Context, *testing.T, storage.Interface)) func(

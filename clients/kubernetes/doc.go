@@ -21,5 +21,6 @@
 // that is there already, such as etcd, and so tests the tests. It must report
 // the progress of watches every second (--watch-progress-notify-interval=1s).
 // Tests run one by one, since Kubernetes' features are switches of the process,
-// and each begins by deleting what is under their common prefix.
+// but on all clusters at once. Each begins by deleting what is under their common
+// prefix, /pods/.
 package kubernetes

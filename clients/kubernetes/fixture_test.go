@@ -73,8 +73,9 @@ type fixture struct {
 // gates are Kubernetes' features that a test switches.
 type gates map[featuregate.Feature]bool
 
-// newFixture makes a store with features as gates say.
-func newFixture(t *testing.T, c *cluster, g gates) *fixture {
+// set switches features, and forgets what was found out about clusters, until
+// the test ends.
+func (g gates) set(t *testing.T) {
 	t.Helper()
 	for feature, on := range g {
 		featuregatetesting.SetFeatureGateDuringTest(t, utilfeature.DefaultFeatureGate, feature, on)
@@ -82,7 +83,11 @@ func newFixture(t *testing.T, c *cluster, g gates) *fixture {
 	checker := etcdfeature.DefaultFeatureSupportChecker
 	etcdfeature.DefaultFeatureSupportChecker = etcdfeature.NewDefaultFeatureSupportChecker()
 	t.Cleanup(func() { etcdfeature.DefaultFeatureSupportChecker = checker })
+}
 
+// newFixture makes a store.
+func newFixture(t *testing.T, c *cluster) *fixture {
+	t.Helper()
 	f := &fixture{client: newClient(t, c), codec: newCodec()}
 	f.marking = newMarking()
 	f.transformer = &faultyTransformer{Transformer: f.marking}

@@ -1,6 +1,7 @@
 package kubernetes
 
 import (
+	"flag"
 	"fmt"
 	"os"
 	"os/exec"
@@ -39,7 +40,14 @@ var shapes = []shape{
 // stopped by TestMain.
 var clusters []*cluster
 
+// testsAtOnce is how many tests run at the same time. They wait more than they
+// work, some for objects that live for a second: none may wait for its turn.
+const testsAtOnce = "64"
+
 func TestMain(m *testing.M) {
+	if err := flag.Set("test.parallel", testsAtOnce); err != nil {
+		panic(err)
+	}
 	os.Exit(run(m))
 }
 

@@ -171,7 +171,7 @@ func TestServerFeatures(t *testing.T) {
 // it, on a stream of its own as a watch cache does.
 func TestProgress(t *testing.T) {
 	onEach(t, func(t *testing.T, c *cluster) {
-		f := newFixture(t, c, nil)
+		f := newFixture(t, c)
 		ctx := clientv3.WithRequireLeader(testContext(t))
 		events := f.client.Watch(ctx, prefix, clientv3.WithPrefix(), clientv3.WithPrevKV(),
 			clientv3.WithCreatedNotify(), clientv3.WithProgressNotify())
@@ -229,7 +229,7 @@ func awaitProgress(ctx context.Context, t *testing.T, f *fixture, events clientv
 func TestServersCompact(t *testing.T) {
 	onEach(t, func(t *testing.T, c *cluster) {
 		ctx := testContext(t)
-		f := newFixture(t, c, snapshots)
+		f := newFixture(t, c)
 		old := f.advance(ctx, t)
 		const interval = 100 * time.Millisecond
 		one := etcd3.NewCompactor(newClient(t, c).Client, interval, clock.RealClock{}, nil)
@@ -260,7 +260,7 @@ func TestServersCompact(t *testing.T) {
 func TestServerLease(t *testing.T) {
 	onEach(t, func(t *testing.T, c *cluster) {
 		ctx := testContext(t)
-		f := newFixture(t, c, nil)
+		f := newFixture(t, c)
 		const ttl, objects = 3600, 5
 		for i := range objects {
 			pod := &example.Pod{}

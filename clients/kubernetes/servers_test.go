@@ -24,7 +24,7 @@ const (
 func TestServersAgree(t *testing.T) {
 	onEach(t, func(t *testing.T, c *cluster) {
 		ctx := testContext(t)
-		first := newFixture(t, c.through(0), nil)
+		first := newFixture(t, c.through(0))
 		pod := &example.Pod{}
 		pod.Namespace, pod.Name = "test-ns", "counted"
 		key := prefix + "test-ns/counted"

@@ -2,6 +2,7 @@ package kubernetes
 
 import (
 	"context"
+	"slices"
 	"testing"
 
 	"k8s.io/apiserver/pkg/features"
@@ -13,6 +14,9 @@ import (
 type scenario struct {
 	name  string
 	gates gates
+	// alone says that the test switches features itself, so that clusters take
+	// turns.
+	alone bool
 	run   func(ctx context.Context, t *testing.T, f *fixture)
 }
 
@@ -23,17 +27,20 @@ func plain(test func(context.Context, *testing.T, storage.Interface)) func(
 	return func(ctx context.Context, t *testing.T, f *fixture) { test(ctx, t, f.Interface) }
 }
 
-// runAll runs scenarios on all clusters, each on a store of its own.
+// runAll runs scenarios one by one, on all clusters at once, each on a store of
+// its own.
 func runAll(t *testing.T, scenarios ...[]scenario) {
-	onEach(t, func(t *testing.T, c *cluster) {
-		for _, group := range scenarios {
-			for _, s := range group {
-				t.Run(s.name, func(t *testing.T) {
-					s.run(testContext(t), t, newFixture(t, c, s.gates))
-				})
-			}
-		}
-	})
+	for _, s := range slices.Concat(scenarios...) {
+		t.Run(s.name, func(t *testing.T) {
+			s.gates.set(t)
+			onEach(t, func(t *testing.T, c *cluster) {
+				if !s.alone {
+					t.Parallel()
+				}
+				s.run(testContext(t), t, newFixture(t, c))
+			})
+		})
+	}
 }
 
 var (

@@ -24,7 +24,7 @@ func TestServersSurvive(t *testing.T) {
 			t.Skip("a majority has to live on")
 		}
 		ctx := testContext(t)
-		f := newFixture(t, c, nil)
+		f := newFixture(t, c)
 		key, pod := prefix+"test-ns/counted", &example.Pod{}
 		pod.Namespace, pod.Name = "test-ns", "counted"
 		var created example.Pod

@@ -72,24 +72,24 @@ func watchesList(name string, stream bool) []scenario {
 	listing := gates{features.EtcdRangeStream: stream}
 	return []scenario{
 		{
-			name: name + "/WatchSemantics", run: watchSemantics,
+			name: name + "/WatchSemantics", alone: true, run: watchSemantics,
 			gates: gates{
 				features.EtcdRangeStream: stream, features.ConcurrentWatchObjectDecode: false,
 			},
 		},
 		{
-			name: name + "/WatchSemanticsWithConcurrentDecode",
-			run:  watchSemantics,
+			name: name + "/WatchSemanticsWithConcurrentDecode", alone: true,
+			run: watchSemantics,
 			gates: gates{
 				features.EtcdRangeStream: stream, features.ConcurrentWatchObjectDecode: true,
 			},
 		},
 		{
-			name: name + "/WatchSemanticInitialEventsExtended", gates: listing,
+			name: name + "/WatchSemanticInitialEventsExtended", alone: true, gates: listing,
 			run: plain(storagetesting.RunWatchSemanticInitialEventsExtended),
 		},
 		{
-			name: name + "/WatchListMatchSingle", gates: listing,
+			name: name + "/WatchListMatchSingle", alone: true, gates: listing,
 			run: plain(storagetesting.RunWatchListMatchSingle),
 		},
 	}
