@@ -36,7 +36,7 @@ type Swept struct {
 	Done bool
 	// Entries were walked; Versions were deleted. VersionBytes are those of
 	// their keys and values, of which a value is taken to be as long as the
-	// newest of its key. HistoryBytes are those of the entries deleted.
+	// newest of its key, or the one before its deletion. HistoryBytes are those of the entries deleted.
 	Entries, Versions          int
 	VersionBytes, HistoryBytes int64
 }
@@ -135,7 +135,10 @@ func (s *sweeper) sweepKey(entries []historyEntry) error {
 	if err != nil || !found {
 		return err
 	}
-	size := len(s.versions.Key()) + len(s.versions.Value())
+	size, err := s.typicalSize(entries[0], newest)
+	if err != nil {
+		return err
+	}
 	for _, e := range entries {
 		if e.rev == newest {
 			return s.sweepBelow(entries, size)
@@ -146,6 +149,29 @@ func (s *sweeper) sweepKey(entries []historyEntry) error {
 		}
 	}
 	return nil
+}
+
+// typicalSize is about what a version takes that e leads to: as much as the newest,
+// which the iterator is at, and if that is a tombstone, as the one before.
+func (s *sweeper) typicalSize(e historyEntry, newest kv.Revision) (int, error) {
+	size := len(s.versions.Key()) + len(s.versions.Value())
+	v, err := keyspace.ParseVersion(s.versions.Value())
+	if err != nil || !v.Tombstone || e.rev >= newest {
+		return size, err
+	}
+	if s.versions.Next() {
+		_, same, err := s.here(e.key)
+		if err != nil {
+			return 0, err
+		}
+		if same {
+			size = len(s.versions.Key()) + len(s.versions.Value())
+		}
+	}
+	if !s.versions.Prev() {
+		return 0, s.versions.Error()
+	}
+	return size, nil
 }
 
 // seek goes to the newest version of key at or below the floor, and reports its

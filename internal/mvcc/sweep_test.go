@@ -263,3 +263,33 @@ func TestSweepCountsWhatGoes(t *testing.T) {
 		t.Errorf("%d versions of %d entries, %d bytes", versions, entries, bytes)
 	}
 }
+
+// TestSweepCountsWhatWasDeleted: what a deletion covers counts with its size, also
+// if its entry is in another part than that of the deletion.
+func TestSweepCountsWhatWasDeleted(t *testing.T) {
+	const keys, valueBytes = 50, 1000
+	g := newGarden(t, 1, memory.New())
+	apply := func(rev kv.Revision, w Write) {
+		b := g.engine.NewBatch()
+		g.must(Apply(b, nil, testShard, rev, []Write{w}))
+		g.must(b.Commit())
+	}
+	for i := range keys {
+		rev, key := kv.Revision(2+i), []byte{'k', byte(i)}
+		apply(rev, Write{Key: key, Create: rev, Version: 1, Value: make([]byte, valueBytes)})
+		apply(rev+keys, Write{Key: key, Tombstone: true})
+	}
+	bytes, versions := 0, 0
+	for from, done := (Place{}), false; !done; {
+		b := g.engine.NewBatch()
+		part, err := Sweep(g.engine, b, testShard,
+			SweepPart{From: from, Floor: 2 + 2*keys, EntriesMax: 30})
+		g.must(err)
+		g.must(b.Commit())
+		bytes, versions = bytes+int(part.VersionBytes), versions+part.Versions
+		from, done = part.Next, part.Done
+	}
+	if versions != 2*keys || bytes < keys*valueBytes || bytes > 2*keys*valueBytes {
+		t.Errorf("%d versions with %d bytes", versions, bytes)
+	}
+}
