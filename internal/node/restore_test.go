@@ -261,6 +261,42 @@ func countOn(kvs []kv.KeyValue, id kv.LeaseID) int {
 	return n
 }
 
+// TestBackupOutlivesANode stops a node, which leads some shards, while a backup
+// is taken by way of another.
+func TestBackupOutlivesANode(t *testing.T) {
+	t.Parallel()
+	c := newTestCluster(t, 3, 4, DurabilityMemory)
+	c.awaitAll()
+	c.load(0, 300)
+	want, err := c.nodes[0].Range(t.Context(), kv.RangeRequest{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	var file bytes.Buffer
+	_, err = backup.Write(t.Context(), c.nodes[0], &file, backup.Options{
+		PageBytes: 1000,
+		Progress: func(p backup.Progress) {
+			if c.nodes[1] != nil && p.Keys > p.Total/3 {
+				c.stop(1)
+				c.put(0, "later", "")
+			}
+		},
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	var keys []kv.KeyValue
+	_, err = backup.Read("f", &file, backup.Sink{Key: func(k *kv.KeyValue) error {
+		held := *k
+		held.Key, held.Value = bytes.Clone(k.Key), append([]byte{}, k.Value...)
+		keys = append(keys, held)
+		return nil
+	}})
+	if err != nil || c.nodes[1] != nil || !reflect.DeepEqual(keys, want.KVs) {
+		t.Errorf("%d keys, want %d: %v", len(keys), len(want.KVs), err)
+	}
+}
+
 // TestRestoredVersionsAreCollected overwrites what was restored, and compacts.
 func TestRestoredVersionsAreCollected(t *testing.T) {
 	t.Parallel()
