@@ -2,6 +2,7 @@ package main
 
 import (
 	"bytes"
+	"cmp"
 	"errors"
 	"fmt"
 	"os"
@@ -34,7 +35,7 @@ func newReport(o *options, host report.Host, workloads []load.Workload) *report.
 		r.Rows = append(r.Rows, report.Row{
 			Name:    w.Name,
 			Title:   w.Title,
-			Unit:    w.Unit,
+			Unit:    cmp.Or(w.Unit, "operation"),
 			Results: make([]report.Result, len(o.systems)),
 		})
 	}

@@ -9,7 +9,7 @@ import (
 type Workload struct {
 	Name    string // as flags name it
 	Title   string // as people read it
-	Unit    string // what is counted: "op" or "delivery"
+	Unit    string // what is counted, if not operations
 	Clients int
 	// Watchers hear of each put, if there are any; deliveries are counted then.
 	Watchers int

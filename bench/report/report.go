@@ -46,7 +46,7 @@ type Options struct {
 type Row struct {
 	Name  string `json:"name"`
 	Title string `json:"title"`
-	Unit  string `json:"unit"`
+	Unit  string `json:"unit"` // what is counted
 	// Results are in the order of Report.Systems.
 	Results []Result `json:"results"`
 }
