@@ -36,8 +36,9 @@ func problemOf(r *http.Request, err error) (p kvjson.Problem, retryAfterSeconds 
 // fail answers with the problem document of err.
 func (a *api) fail(rec *recorder, r *http.Request, err error) {
 	p, retryAfterSeconds := problemOf(r, err)
-	notReady := errors.Is(err, kv.ErrNotReady) // probes ask for it all the time
-	if p.Status >= http.StatusInternalServerError && r.Context().Err() == nil && !notReady {
+	// Probes ask for the one all the time, and the node has told of the other.
+	known := errors.Is(err, kv.ErrNotReady) || errors.Is(err, kv.ErrNoSpace)
+	if p.Status >= http.StatusInternalServerError && r.Context().Err() == nil && !known {
 		a.log.Warn("request failed", "method", r.Method, "path", p.Instance, "err", err)
 	}
 	if rec.code != 0 {

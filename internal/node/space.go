@@ -22,6 +22,9 @@ type space struct {
 	full atomic.Bool
 	// seen is the last measurement.
 	seen atomic.Pointer[measurement]
+	// told says that the log has been told of a lack of space, and not yet of its
+	// end. Only runSpace touches it.
+	told bool
 }
 
 // measurement is how much room there was at some moment.
@@ -41,16 +44,21 @@ const (
 	alarmTimeout = 2 * time.Second
 )
 
-// Of a file system, this part is kept free, between these bounds.
+// Of a file system, a twentieth is kept free, up to a GiB. On a small one it is
+// more, up to a quarter: one compaction of the engine takes tens of MiB, however
+// little is stored.
 const (
-	reserveDivisor  = 20
-	reserveBytesMin = 16 << 20
-	reserveBytesMax = 1 << 30
+	reserveDivisor      = 20
+	reserveBytesMax     = 1 << 30
+	reserveSmallDivisor = 4
+	reserveSmallBytes   = 128 << 20
+	reserveBytesMin     = 16 << 20
 )
 
 // reserveOf is how much of a file system is kept free.
 func reserveOf(totalBytes int64) int64 {
-	return max(reserveBytesMin, min(totalBytes/reserveDivisor, reserveBytesMax))
+	return max(reserveBytesMin, min(totalBytes/reserveSmallDivisor, reserveSmallBytes),
+		min(totalBytes/reserveDivisor, reserveBytesMax))
 }
 
 // The parts that the log and the engine write at a time are smaller on a small
@@ -115,11 +123,11 @@ func (n *Node) lookAtSpace() {
 	m := n.measure()
 	n.space.seen.Store(m)
 	full := m.full()
-	if was := n.space.full.Swap(full); was != full {
-		n.logSpace(m)
-	}
+	n.space.full.Store(full)
 	alarm := kv.Alarm{Node: n.membership.self.ID, Kind: kv.AlarmNoSpace}
-	if !full || len(n.threads.get()) == 0 || slices.Contains(n.alarms(), alarm) {
+	raised := slices.Contains(n.alarms(), alarm)
+	n.logSpace(m, full || raised)
+	if !full || raised || len(n.threads.get()) == 0 {
 		return
 	}
 	ctx, cancel := context.WithTimeout(n.stopping, alarmTimeout)
@@ -129,16 +137,22 @@ func (n *Node) lookAtSpace() {
 	}
 }
 
-func (n *Node) logSpace(m *measurement) {
+// logSpace tells once that this node has no space left, and once that all is well
+// again: that there is some, and that somebody has cleared the alarm.
+func (n *Node) logSpace(m *measurement, lacking bool) {
+	if n.space.told == lacking {
+		return
+	}
+	n.space.told = lacking
 	facts := []any{
 		"used_bytes", m.usedBytes, "quota_bytes", m.quotaBytes,
 		"free_bytes", m.freeBytes, "reserve_bytes", m.reserveBytes,
 	}
-	if m.full() {
+	if lacking {
 		n.log.Warn("no space left: puts and lease grants are refused", facts...)
 		return
 	}
-	n.log.Info("space again: puts are taken once the alarm is cleared", facts...)
+	n.log.Info("there is space again, and the alarm is cleared", facts...)
 }
 
 // storage is what kv.Status says of the last measurement.

@@ -16,9 +16,10 @@ const mib = 1 << 20
 
 func TestReserve(t *testing.T) {
 	for _, test := range []struct{ totalMiB, reserveMiB, partMiB int64 }{
+		{32, 16, 4},
 		{64, 16, 4},
-		{256, 16, 4},
-		{1024, 51, 16},
+		{256, 64, 4},
+		{1024, 128, 16},
 		{4096, 204, 64},
 		{100 << 10, 1024, 64},
 		{1 << 20, 1024, 64},
