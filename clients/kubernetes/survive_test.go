@@ -17,7 +17,8 @@ const updatesPerDeath = 25
 
 // TestServersSurvive kills one node after the other, as kill -9 does, while API
 // servers count in one object. An update that fails may have happened or not;
-// apart from those none is lost, and a watch sees each number once, in order.
+// apart from those none is lost, a watch sees each number once, in order, and a
+// consistent list from a watch cache has all that was counted before it.
 func TestServersSurvive(t *testing.T) {
 	onEach(t, func(t *testing.T, c *cluster) {
 		if len(c.processes) < 3 {
@@ -76,6 +77,8 @@ func (s *survival) run(ctx context.Context, t *testing.T, f *fixture, since stri
 		})
 	}
 	group.Go(func() error { s.follow(counting, t, f, since); return nil })
+	cached := f.cache(ctx, t, byNamespace)
+	group.Go(func() error { s.list(counting, t, cached); return nil })
 	for _, p := range s.cluster.processes {
 		p.kill()
 		s.progress(ctx, t, "a node is down")
@@ -123,5 +126,26 @@ func (s *survival) follow(ctx context.Context, t *testing.T, f *fixture, since s
 	}
 	if seen == 0 {
 		t.Error("the watch saw nothing")
+	}
+}
+
+// list lists through a watch cache. It says how many lists succeeded.
+func (s *survival) list(ctx context.Context, t *testing.T, cached storage.Interface) {
+	lists := 0
+	opts := storage.ListOptions{Predicate: storage.Everything, Recursive: true}
+	for ctx.Err() == nil {
+		var list example.PodList
+		before := int(s.done.Load())
+		if cached.GetList(ctx, prefix, opts, &list) != nil {
+			continue
+		}
+		lists++
+		if len(list.Items) != 1 || counted(&list.Items[0]) < before {
+			t.Errorf("after %d updates the cache lists %+v", before, list.Items)
+		}
+	}
+	t.Logf("%d lists", lists)
+	if lists == 0 {
+		t.Error("no list succeeded")
 	}
 }
