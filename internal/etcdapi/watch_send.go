@@ -152,6 +152,9 @@ func (s *watchSender) tell(resp *kv.WatchResponse) error {
 // than the receiver, who has yet to tell that the watch has begun, it waits.
 func (s *watchSender) await(id kv.WatchID) (*watch, error) {
 	for id > s.last {
+		if err := s.out.flush(); err != nil {
+			return nil, err
+		}
 		select {
 		case n := <-s.link.notices:
 			if err := s.take(n); err != nil {
