@@ -6,6 +6,7 @@ import (
 	"testing"
 
 	pb "go.etcd.io/etcd/api/v3/etcdserverpb"
+	"go.etcd.io/etcd/api/v3/mvccpb"
 	"google.golang.org/protobuf/proto"
 
 	"github.com/miruvor/miruvor/internal/kv"
@@ -124,42 +125,39 @@ func FuzzCodec(f *testing.F) {
 
 // TestReplies: answers are encoded as protobuf encodes etcd's messages of them.
 func TestReplies(t *testing.T) {
-	standing := kv.Standing{Cluster: 1 << 60, Node: 3, Term: 200}
-	full := kv.KeyValue{
-		Key: []byte("k"), Value: bytes.Repeat([]byte("v"), 200), CreateRevision: 5,
-		ModRevision: 1 << 40, Version: 3, Lease: 7,
-	}
+	h := heading{kv.Standing{Cluster: 1 << 60, Node: 3, Term: 200}, 1 << 41}
 	header := &pb.ResponseHeader{
 		ClusterId: 1 << 60, MemberId: 3, RaftTerm: 200, Revision: 1 << 41,
 	}
+	full := kv.KeyValue{
+		Key: []byte("k"), Value: bytes.Repeat([]byte("v"), 20_000), CreateRevision: 5,
+		ModRevision: 1 << 40, Version: 3, Lease: 7,
+	}
 	pairs := []kv.KeyValue{full, {}, {Key: []byte("l"), Version: 1}}
+	kvs := []*mvccpb.KeyValue{keyValue(&pairs[0]), keyValue(&pairs[1]), keyValue(&pairs[2])}
+	read := kv.RangeResponse{Revision: 1 << 41, KVs: pairs, More: true, Count: 12345}
+	wantRead := &pb.RangeResponse{Header: header, Kvs: kvs, More: true, Count: 12345}
+	bare := &pb.ResponseHeader{}
 	for name, test := range map[string]struct {
 		reply reply
 		want  proto.Message
 	}{
-		"nothing": {
-			&rangeReply{},
-			&pb.RangeResponse{Header: &pb.ResponseHeader{}},
+		"nothing":  {&rangeReply{}, &pb.RangeResponse{Header: bare}},
+		"range":    {&rangeReply{heading: h, read: read}, wantRead},
+		"put":      {&putReply{heading: h}, &pb.PutResponse{Header: header}},
+		"put over": {&putReply{prev: &full}, &pb.PutResponse{Header: bare, PrevKv: kvs[0]}},
+		"compact":  {h, &pb.CompactionResponse{Header: header}},
+		"delete": {
+			&deleteReply{deleted: kv.DeleteResponse{Deleted: 9, Prev: pairs}},
+			&pb.DeleteRangeResponse{Header: bare, Deleted: 9, PrevKvs: kvs},
 		},
-		"range": {
-			&rangeReply{standing: standing, read: kv.RangeResponse{
-				Revision: 1 << 41, KVs: pairs, More: true, Count: 12345,
-			}},
-			&pb.RangeResponse{Header: header, Kvs: keyValues(pairs), More: true, Count: 12345},
+		"chunk": {
+			&chunkReply{read: kv.RangeResponse{KVs: pairs}},
+			&pb.RangeStreamResponse{RangeResponse: &pb.RangeResponse{Kvs: kvs}},
 		},
-		"keys": {
-			&rangeReply{keysOnly: true, read: kv.RangeResponse{KVs: []kv.KeyValue{full}}},
-			&pb.RangeResponse{Header: &pb.ResponseHeader{}, Kvs: keyValues([]kv.KeyValue{{
-				Key: []byte("k"), CreateRevision: 5, ModRevision: 1 << 40, Version: 3,
-			}})},
-		},
-		"put": {
-			&putReply{standing: standing, revision: 1 << 41},
-			&pb.PutResponse{Header: header},
-		},
-		"put over": {
-			&putReply{prev: &full},
-			&pb.PutResponse{Header: &pb.ResponseHeader{}, PrevKv: keyValue(&full)},
+		"last chunk": {
+			&chunkReply{heading: &h, read: read},
+			&pb.RangeStreamResponse{RangeResponse: wantRead},
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -172,6 +170,55 @@ func TestReplies(t *testing.T) {
 				t.Errorf("%x, protobuf says %x", got, want)
 			}
 		})
+	}
+}
+
+// TestTxnReply is the same for transactions, whose answers hold others.
+func TestTxnReply(t *testing.T) {
+	pair := kv.KeyValue{Key: []byte("k"), Value: bytes.Repeat([]byte("v"), 300), Version: 1}
+	get := &pb.RequestOp{Request: &pb.RequestOp_RequestRange{
+		RequestRange: &pb.RangeRequest{Key: pair.Key},
+	}}
+	put := &pb.RequestOp{Request: &pb.RequestOp_RequestPut{RequestPut: &pb.PutRequest{}}}
+	read := func() *kv.RangeResponse { return &kv.RangeResponse{KVs: []kv.KeyValue{pair}} }
+	r := &txnReply{
+		heading: heading{revision: 9},
+		request: &pb.TxnRequest{Success: []*pb.RequestOp{get, {
+			Request: &pb.RequestOp_RequestTxn{RequestTxn: &pb.TxnRequest{
+				Failure: []*pb.RequestOp{put, get},
+			}},
+		}}},
+		resp: kv.TxnResponse{Revision: 9, Succeeded: true, Results: []kv.Result{
+			{Range: read()},
+			{Txn: &kv.TxnResponse{Results: []kv.Result{
+				{Put: &kv.PutResponse{Prev: &pair}}, {Range: read()},
+			}}},
+		}},
+	}
+	told := func(rev int64) *pb.ResponseOp {
+		return &pb.ResponseOp{Response: &pb.ResponseOp_ResponseRange{
+			ResponseRange: &pb.RangeResponse{
+				Header: &pb.ResponseHeader{Revision: rev},
+				Kvs:    []*mvccpb.KeyValue{keyValue(&pair)}, Count: 1,
+			},
+		}}
+	}
+	want := &pb.TxnResponse{
+		Header: &pb.ResponseHeader{Revision: 9}, Succeeded: true,
+		Responses: []*pb.ResponseOp{told(8), {Response: &pb.ResponseOp_ResponseTxn{
+			ResponseTxn: &pb.TxnResponse{
+				Header: &pb.ResponseHeader{},
+				Responses: []*pb.ResponseOp{
+					{Response: &pb.ResponseOp_ResponsePut{ResponsePut: &pb.PutResponse{
+						Header: &pb.ResponseHeader{Revision: 9}, PrevKv: keyValue(&pair),
+					}}},
+					told(9),
+				},
+			},
+		}}},
+	}
+	if got := r.append(nil); !bytes.Equal(got, encoded(t, want)) {
+		t.Errorf("%x, protobuf says %x", got, encoded(t, want))
 	}
 }
 

@@ -21,32 +21,15 @@ func keyRange(key, end []byte) kv.Range {
 	return kv.Range{Start: key, End: end}
 }
 
-// keyValues are versions in etcd's form. They share keys and values with kvs.
-func keyValues(kvs []kv.KeyValue) []*mvccpb.KeyValue {
-	if len(kvs) == 0 {
-		return nil
-	}
-	all := make([]mvccpb.KeyValue, len(kvs))
-	list := make([]*mvccpb.KeyValue, len(kvs))
-	for i := range kvs {
-		fillKeyValue(&all[i], &kvs[i])
-		list[i] = &all[i]
-	}
-	return list
-}
-
-// keyValue is a version in etcd's form, nil if there is none.
+// keyValue is a version in etcd's form, nil if there is none. It shares key and
+// value with from.
 func keyValue(from *kv.KeyValue) *mvccpb.KeyValue {
 	if from == nil {
 		return nil
 	}
-	to := new(mvccpb.KeyValue)
-	fillKeyValue(to, from)
-	return to
-}
-
-func fillKeyValue(to *mvccpb.KeyValue, from *kv.KeyValue) {
-	to.Key, to.Value = from.Key, from.Value
-	to.CreateRevision, to.ModRevision = int64(from.CreateRevision), int64(from.ModRevision)
-	to.Version, to.Lease = from.Version, int64(from.Lease)
+	return &mvccpb.KeyValue{
+		Key: from.Key, Value: from.Value,
+		CreateRevision: int64(from.CreateRevision), ModRevision: int64(from.ModRevision),
+		Version: from.Version, Lease: int64(from.Lease),
+	}
 }

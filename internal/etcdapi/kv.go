@@ -4,56 +4,73 @@ import (
 	"context"
 
 	pb "go.etcd.io/etcd/api/v3/etcdserverpb"
+	"google.golang.org/grpc"
 
 	"github.com/miruvor/miruvor/internal/kv"
 )
 
-// kvServer is etcd's KV service.
+// kvServer is etcd's KV service. Its calls answer with replies in place of etcd's
+// messages (kvDescription), so the methods of those do not exist.
 type kvServer struct {
 	pb.UnimplementedKVServer
 	api *API
 }
 
-// Range reads a key or a range of them.
-func (s *kvServer) Range(ctx context.Context, r *pb.RangeRequest) (*pb.RangeResponse, error) {
-	read, err := s.read(ctx, r)
-	if err != nil {
-		return nil, err
+// kvDescription is etcd's description of KV, with the handlers of its calls being
+// ours.
+func kvDescription() *grpc.ServiceDesc {
+	desc := pb.KV_ServiceDesc
+	desc.Methods = []grpc.MethodDesc{
+		{MethodName: "Range", Handler: handler((*kvServer).get)},
+		{MethodName: "Put", Handler: handler((*kvServer).put)},
+		{MethodName: "DeleteRange", Handler: handler((*kvServer).delete)},
+		{MethodName: "Txn", Handler: handler((*kvServer).txn)},
+		{MethodName: "Compact", Handler: handler((*kvServer).compact)},
 	}
-	answer := rangeAnswer(r, &read)
-	answer.Header = s.api.header(read.Revision)
-	return answer, nil
+	return &desc
 }
 
-// read reads what rangeRequest(r) asks for.
-func (s *kvServer) read(ctx context.Context, r *pb.RangeRequest) (kv.RangeResponse, error) {
+// handler is how gRPC calls a call.
+func handler[Request any](
+	call func(*kvServer, context.Context, *Request) (reply, error),
+) grpc.MethodHandler {
+	return func(
+		srv any, ctx context.Context, decode func(any) error, _ grpc.UnaryServerInterceptor,
+	) (any, error) {
+		r := new(Request)
+		if err := decode(r); err != nil {
+			return nil, err
+		}
+		return call(srv.(*kvServer), ctx, r)
+	}
+}
+
+// get reads a key or a range of them.
+func (s *kvServer) get(ctx context.Context, r *pb.RangeRequest) (reply, error) {
 	if err := checkRange(r); err != nil {
-		return kv.RangeResponse{}, err
-	}
-	req := rangeRequest(r)
-	if len(r.RangeEnd) == 0 {
-		read, err := s.api.store.Range(ctx, req)
-		return read, failure(err)
-	}
-	read, err := s.api.read(ctx, &req)
-	return read, failure(err)
-}
-
-// Put sets a key.
-func (s *kvServer) Put(ctx context.Context, r *pb.PutRequest) (*pb.PutResponse, error) {
-	rev, prev, err := s.put(ctx, r)
-	if err != nil {
 		return nil, err
 	}
-	return &pb.PutResponse{Header: s.api.header(rev), PrevKv: keyValue(prev)}, nil
+	var (
+		req  = rangeRequest(r)
+		read kv.RangeResponse
+		err  error
+	)
+	if len(r.RangeEnd) == 0 {
+		read, err = s.api.store.Range(ctx, req)
+	} else {
+		read, err = s.api.read(ctx, &req)
+	}
+	if err != nil {
+		return nil, failure(err)
+	}
+	shape(r, &read)
+	return &rangeReply{heading: s.api.heading(read.Revision), read: read}, nil
 }
 
-// put does what r asks, and returns its revision and the version before.
-func (s *kvServer) put(
-	ctx context.Context, r *pb.PutRequest,
-) (kv.Revision, *kv.KeyValue, error) {
+// put sets a key.
+func (s *kvServer) put(ctx context.Context, r *pb.PutRequest) (reply, error) {
 	if err := checkPut(r); err != nil {
-		return 0, nil, err
+		return nil, err
 	}
 	var lone struct {
 		put kv.PutRequest
@@ -63,15 +80,15 @@ func (s *kvServer) put(
 	lone.ops[0].Put = &lone.put
 	resp, err := s.api.store.Txn(ctx, kv.TxnRequest{Success: lone.ops[:]})
 	if err != nil {
-		return 0, nil, failure(err)
+		return nil, failure(err)
 	}
-	return resp.Revision, resp.Results[0].Put.Prev, nil
+	return &putReply{
+		heading: s.api.heading(resp.Revision), prev: resp.Results[0].Put.Prev,
+	}, nil
 }
 
-// DeleteRange deletes a key or a range of them.
-func (s *kvServer) DeleteRange(
-	ctx context.Context, r *pb.DeleteRangeRequest,
-) (*pb.DeleteRangeResponse, error) {
+// delete deletes a key or a range of them.
+func (s *kvServer) delete(ctx context.Context, r *pb.DeleteRangeRequest) (reply, error) {
 	if err := checkDelete(r); err != nil {
 		return nil, err
 	}
@@ -79,15 +96,13 @@ func (s *kvServer) DeleteRange(
 	if err != nil {
 		return nil, failure(err)
 	}
-	deleted := resp.Results[0].Delete
-	return &pb.DeleteRangeResponse{
-		Header: s.api.header(resp.Revision), Deleted: deleted.Deleted,
-		PrevKvs: keyValues(deleted.Prev),
+	return &deleteReply{
+		heading: s.api.heading(resp.Revision), deleted: *resp.Results[0].Delete,
 	}, nil
 }
 
-// Txn carries out a transaction.
-func (s *kvServer) Txn(ctx context.Context, r *pb.TxnRequest) (*pb.TxnResponse, error) {
+// txn carries out a transaction.
+func (s *kvServer) txn(ctx context.Context, r *pb.TxnRequest) (reply, error) {
 	if err := checkTxn(r, s.api.limits.OpsMax); err != nil {
 		return nil, err
 	}
@@ -99,20 +114,16 @@ func (s *kvServer) Txn(ctx context.Context, r *pb.TxnRequest) (*pb.TxnResponse, 
 	if err != nil {
 		return nil, failure(err)
 	}
-	answer := txnAnswer(r, &resp)
-	answer.Header = s.api.header(resp.Revision)
-	return answer, nil
+	return &txnReply{heading: s.api.heading(resp.Revision), request: r, resp: resp}, nil
 }
 
-// Compact forgets the history below a revision. Reads and watches below are
+// compact forgets the history below a revision. Reads and watches below are
 // refused once it returned; the space comes back in the background, so that
 // Physical has nothing to wait for.
-func (s *kvServer) Compact(
-	ctx context.Context, r *pb.CompactionRequest,
-) (*pb.CompactionResponse, error) {
+func (s *kvServer) compact(ctx context.Context, r *pb.CompactionRequest) (reply, error) {
 	rev, err := s.api.store.Compact(ctx, kv.Revision(r.Revision))
 	if err != nil {
 		return nil, failure(err)
 	}
-	return &pb.CompactionResponse{Header: s.api.header(rev)}, nil
+	return s.api.heading(rev), nil
 }

@@ -4,18 +4,17 @@ import (
 	"math"
 
 	pb "go.etcd.io/etcd/api/v3/etcdserverpb"
-	"go.etcd.io/etcd/api/v3/mvccpb"
 
 	"github.com/miruvor/miruvor/internal/kv"
 )
 
-// shape is what of a range the store can't do, so that it is done to what the
+// work is what of a range the store can't do, so that it is done to what the
 // store returned.
-type shape uint8
+type work uint8
 
 const (
 	// asStored: the store's order and limit are the request's.
-	asStored shape = iota
+	asStored work = iota
 	// sortedAfterLimit: no order is asked for, but a target other than the
 	// key. etcd reads one key more than the limit, in the order of keys, sorts
 	// these by the target, and then cuts.
@@ -25,7 +24,7 @@ const (
 	sortedBeforeLimit
 )
 
-func shapeOf(r *pb.RangeRequest) shape {
+func workOf(r *pb.RangeRequest) work {
 	switch {
 	case hasFilters(r):
 		return sortedBeforeLimit
@@ -56,7 +55,7 @@ func rangeRequest(r *pb.RangeRequest) kv.RangeRequest {
 		return req
 	}
 	limit := limitOf(r)
-	switch shapeOf(r) {
+	switch workOf(r) {
 	case asStored:
 		req.Limit = limit
 		req.Reverse = r.SortOrder == pb.RangeRequest_DESCEND
@@ -74,43 +73,35 @@ func limitOf(r *pb.RangeRequest) int {
 	return int(min(max(r.Limit, 0), math.MaxInt-1))
 }
 
-// rangeAnswer answers r with what the store said to rangeRequest(r), but for
-// the header. It shares keys and values with read.
-func rangeAnswer(r *pb.RangeRequest, read *kv.RangeResponse) *pb.RangeResponse {
-	answer := &pb.RangeResponse{Count: read.Count}
+// shape makes of what the store said to rangeRequest(r) what etcd would answer.
+func shape(r *pb.RangeRequest, read *kv.RangeResponse) {
 	if r.CountOnly {
-		return answer
+		return
 	}
-	if answer.Count == 0 {
-		answer.Count = int64(len(read.KVs))
+	if read.Count == 0 {
+		read.Count = int64(len(read.KVs))
 	}
-	answer.Kvs, answer.More = keyValues(read.KVs), read.More
-	if shapeOf(r) != asStored {
-		answer.Kvs = sorted(filtered(answer.Kvs, r), r)
-		answer.Kvs, answer.More = cut(answer.Kvs, r.Limit)
-	}
-	if r.KeysOnly {
-		stripValues(answer.Kvs, r.SortTarget)
-	}
-	return answer
-}
-
-// stripValues leaves what etcd does if only keys are asked for. It reads them
-// from its index, which knows no leases, unless it had to sort by value.
-func stripValues(kvs []*mvccpb.KeyValue, target pb.RangeRequest_SortTarget) {
-	for _, kv := range kvs {
-		kv.Value = nil
-		if target != pb.RangeRequest_VALUE {
-			kv.Lease = 0
+	if workOf(r) != asStored {
+		read.KVs = filtered(read.KVs, r)
+		sortBy(r, read.KVs)
+		limit := limitOf(r)
+		read.More = limit > 0 && len(read.KVs) > limit
+		if read.More {
+			read.KVs = read.KVs[:limit]
 		}
 	}
+	if r.KeysOnly {
+		strip(read.KVs, r.SortTarget)
+	}
 }
 
-// cut takes the first limit of kvs, and tells whether there are more; a limit
-// of 0 or below is none.
-func cut(kvs []*mvccpb.KeyValue, limit int64) (first []*mvccpb.KeyValue, more bool) {
-	if limit > 0 && int64(len(kvs)) > limit {
-		return kvs[:limit], true
+// strip leaves what etcd does if only keys are asked for. It reads them from its
+// index, which knows no leases, unless it had to sort by value.
+func strip(kvs []kv.KeyValue, target pb.RangeRequest_SortTarget) {
+	for i := range kvs {
+		kvs[i].Value = nil
+		if target != pb.RangeRequest_VALUE {
+			kvs[i].Lease = 0
+		}
 	}
-	return kvs, false
 }

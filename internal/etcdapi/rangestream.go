@@ -6,7 +6,7 @@ import (
 	pb "go.etcd.io/etcd/api/v3/etcdserverpb"
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/status"
-	"google.golang.org/protobuf/proto"
+	"google.golang.org/protobuf/encoding/protowire"
 
 	"github.com/miruvor/miruvor/internal/kv"
 )
@@ -21,11 +21,7 @@ func (s *kvServer) RangeStream(r *pb.RangeRequest, stream pb.KV_RangeStreamServe
 		return err
 	}
 	if r.CountOnly {
-		answer, err := s.Range(stream.Context(), r)
-		if err != nil {
-			return err
-		}
-		return stream.Send(&pb.RangeStreamResponse{RangeResponse: answer})
+		return s.streamCount(stream, r)
 	}
 	c := chunks{api: s.api, request: r, req: rangeRequest(r), size: streamKeysFirst}
 	c.req.Reverse, c.req.WantCount, c.req.BytesMax = false, false, pageBytesMax
@@ -35,11 +31,20 @@ func (s *kvServer) RangeStream(r *pb.RangeRequest, stream pb.KV_RangeStreamServe
 		if err != nil {
 			return failure(err)
 		}
-		if err := stream.Send(&pb.RangeStreamResponse{RangeResponse: chunk}); err != nil {
+		if err := stream.SendMsg(chunk); err != nil {
 			return err
 		}
 	}
 	return nil
+}
+
+func (s *kvServer) streamCount(stream pb.KV_RangeStreamServer, r *pb.RangeRequest) error {
+	read, err := s.api.store.Range(stream.Context(), rangeRequest(r))
+	if err != nil {
+		return failure(err)
+	}
+	h := s.api.heading(read.Revision)
+	return stream.SendMsg(&chunkReply{heading: &h, read: read})
 }
 
 func checkRangeStream(r *pb.RangeRequest) error {
@@ -67,15 +72,15 @@ type chunks struct {
 	// size is how many keys the next chunk may have; left how many may still
 	// come, 0 if there is no limit.
 	size, left int
-	// header is the revision of the header, that of the first chunk's answer;
-	// sent is how many keys went out.
-	header kv.Revision
-	sent   int64
-	done   bool
+	// current is the revision of the header, which the store said with the
+	// first chunk; sent is how many keys went out.
+	current kv.Revision
+	sent    int64
+	done    bool
 }
 
 // next is the next chunk.
-func (c *chunks) next(ctx context.Context) (*pb.RangeResponse, error) {
+func (c *chunks) next(ctx context.Context) (*chunkReply, error) {
 	c.req.Limit = c.size
 	if c.left > 0 {
 		c.req.Limit = min(c.size, c.left)
@@ -84,34 +89,36 @@ func (c *chunks) next(ctx context.Context) (*pb.RangeResponse, error) {
 	if err != nil {
 		return nil, err
 	}
-	if c.header == 0 {
-		c.header = read.Revision
+	if c.current == 0 {
+		c.current = read.Revision
 	}
 	if c.req.Revision == 0 {
 		c.req.Revision = read.Revision
 	}
 	c.sent += int64(len(read.KVs))
-	chunk := &pb.RangeResponse{Kvs: keyValues(read.KVs)}
 	if c.request.KeysOnly {
-		stripValues(chunk.Kvs, c.request.SortTarget)
+		strip(read.KVs, c.request.SortTarget)
 	}
-	if read.More {
+	more := read.More
+	if more {
 		pass(&c.req, read.KVs[len(read.KVs)-1].Key)
 	}
-	if !read.More || len(read.KVs) == c.left {
-		return chunk, c.last(ctx, chunk, read.More)
+	chunk := &chunkReply{read: kv.RangeResponse{KVs: read.KVs}}
+	if !more || len(read.KVs) == c.left {
+		return chunk, c.last(ctx, chunk, more)
 	}
 	if c.left > 0 {
 		c.left -= len(read.KVs)
 	}
-	c.size = nextChunk(c.size, proto.Size(chunk), c.api.limits.RequestBytesMax)
+	c.size = nextChunk(c.size, keyValuesSize(read.KVs), c.api.limits.RequestBytesMax)
 	return chunk, nil
 }
 
 // last completes the last chunk. What a limit left out is counted.
-func (c *chunks) last(ctx context.Context, chunk *pb.RangeResponse, more bool) error {
+func (c *chunks) last(ctx context.Context, chunk *chunkReply, more bool) error {
 	c.done = true
-	chunk.Header, chunk.More, chunk.Count = c.api.header(c.header), more, c.sent
+	h := c.api.heading(c.current)
+	chunk.heading, chunk.read.More, chunk.read.Count = &h, more, c.sent
 	if !more {
 		return nil
 	}
@@ -119,8 +126,17 @@ func (c *chunks) last(ctx context.Context, chunk *pb.RangeResponse, more bool) e
 		Range: c.req.Range, Revision: c.req.Revision,
 		Serializable: c.req.Serializable, CountOnly: true,
 	})
-	chunk.Count += rest.Count
+	chunk.read.Count += rest.Count
 	return err
+}
+
+// keyValuesSize is what versions take in a message.
+func keyValuesSize(kvs []kv.KeyValue) int {
+	size := 0
+	for i := range kvs {
+		size += protowire.SizeTag(rangeKVs) + protowire.SizeBytes(keyValueSize(&kvs[i]))
+	}
+	return size
 }
 
 // nextChunk is how many keys the chunk after one of size keys may have, so that

@@ -87,6 +87,11 @@ func fillOp(to *kv.Op, from *pb.RequestOp) error {
 	switch r := from.Request.(type) {
 	case *pb.RequestOp_RequestRange:
 		req := rangeRequest(r.RequestRange)
+		if r.RequestRange.Revision < 0 {
+			// Unlike alone, below zero is not the latest here, but older than
+			// every compaction.
+			req.Revision = kv.FirstRevision
+		}
 		to.Range = &req
 	case *pb.RequestOp_RequestPut:
 		req := putRequest(r.RequestPut)
@@ -100,86 +105,4 @@ func fillOp(to *kv.Op, from *pb.RequestOp) error {
 		return err
 	}
 	return nil
-}
-
-// txnAnswer answers r with what the store said to txnRequest(r), but for the
-// header. It shares keys and values with resp.
-func txnAnswer(r *pb.TxnRequest, resp *kv.TxnResponse) *pb.TxnResponse {
-	t := teller{own: int64(resp.Revision), before: int64(resp.Revision)}
-	if hasWritten(resp) {
-		t.before--
-	}
-	return t.txn(r, resp)
-}
-
-// hasWritten tells whether a transaction changed anything.
-func hasWritten(resp *kv.TxnResponse) bool {
-	for i := range resp.Results {
-		switch r := &resp.Results[i]; {
-		case r.Put != nil, r.Delete != nil && r.Delete.Deleted > 0:
-			return true
-		case r.Txn != nil && hasWritten(r.Txn):
-			return true
-		}
-	}
-	return false
-}
-
-// teller writes the answers to the operations of a transaction, in the order
-// in which they ran. The header of each has the revision alone: what it read
-// at, or wrote with.
-type teller struct {
-	// before is the revision that the transaction found, own what it made; they
-	// are the same if it wrote nothing. has tells that something is written.
-	before, own int64
-	has         bool
-}
-
-func (t *teller) txn(r *pb.TxnRequest, resp *kv.TxnResponse) *pb.TxnResponse {
-	ops := r.Success
-	if !resp.Succeeded {
-		ops = r.Failure
-	}
-	answer := &pb.TxnResponse{Succeeded: resp.Succeeded}
-	if len(ops) > 0 {
-		answer.Responses = make([]*pb.ResponseOp, len(ops))
-	}
-	for i := range ops {
-		answer.Responses[i] = t.op(ops[i], &resp.Results[i])
-	}
-	return answer
-}
-
-func (t *teller) op(op *pb.RequestOp, result *kv.Result) *pb.ResponseOp {
-	switch r := op.Request.(type) {
-	case *pb.RequestOp_RequestRange:
-		read := rangeAnswer(r.RequestRange, result.Range)
-		read.Header = t.header()
-		return &pb.ResponseOp{Response: &pb.ResponseOp_ResponseRange{ResponseRange: read}}
-	case *pb.RequestOp_RequestPut:
-		t.has = true
-		put := &pb.PutResponse{Header: t.header(), PrevKv: keyValue(result.Put.Prev)}
-		return &pb.ResponseOp{Response: &pb.ResponseOp_ResponsePut{ResponsePut: put}}
-	case *pb.RequestOp_RequestDeleteRange:
-		t.has = t.has || result.Delete.Deleted > 0
-		deleted := &pb.DeleteRangeResponse{
-			Header: t.header(), Deleted: result.Delete.Deleted,
-			PrevKvs: keyValues(result.Delete.Prev),
-		}
-		return &pb.ResponseOp{
-			Response: &pb.ResponseOp_ResponseDeleteRange{ResponseDeleteRange: deleted},
-		}
-	case *pb.RequestOp_RequestTxn:
-		nested := t.txn(r.RequestTxn, result.Txn)
-		nested.Header = &pb.ResponseHeader{}
-		return &pb.ResponseOp{Response: &pb.ResponseOp_ResponseTxn{ResponseTxn: nested}}
-	}
-	return &pb.ResponseOp{}
-}
-
-func (t *teller) header() *pb.ResponseHeader {
-	if t.has {
-		return &pb.ResponseHeader{Revision: t.own}
-	}
-	return &pb.ResponseHeader{Revision: t.before}
 }
