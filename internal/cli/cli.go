@@ -4,12 +4,13 @@
 // It owns flags, environment variables and the configuration file, texts,
 // exit codes, signals, and the order in which a process starts and stops its
 // parts. It holds no rule about data: client commands speak kv.Store over
-// HTTP, servers start nodes and put the HTTP API over them.
+// HTTP, servers start nodes and put the APIs over them.
 //
 //		put get del scan txn watch lease compact status bench backup
 //		      └──────> httpclient, bench, backup ───────> a node's client port
-//		start ──> config (flag > environment > file) ──> instance: node + HTTP server
+//		start ──> config (flag > environment > file) ──> instance: node + door
 //		demo ───────────────────────────────────────────> several instances
+//		door ──> portmux ──> grpcserver(etcdapi), http.Server(gateway, httpapi)
 //		check ──> node.Check, backup.Read
 //		restore ──> node.Restore
 //
@@ -27,10 +28,13 @@ import (
 	"strings"
 
 	"github.com/spf13/cobra"
+	"google.golang.org/grpc/grpclog"
 )
 
 // Main runs the command of the process and returns its exit code.
 func Main() int {
+	// What gRPC's packages have to say by themselves is about single clients.
+	grpclog.SetLoggerV2(grpclog.NewLoggerV2(io.Discard, io.Discard, io.Discard))
 	ctx, stop := untilSignal(context.Background())
 	defer stop()
 	return run(ctx, os.Args[1:], os.Stdin, os.Stdout, os.Stderr)

@@ -56,7 +56,7 @@ func (a *API) campaign(
 		return p, 0, err
 	}
 	if found != nil && !bytes.Equal(found.Value, r.Value) {
-		at, err = a.proclaim(ctx, p, r.Value)
+		_, err = a.proclaim(ctx, p, r.Value)
 	}
 	if err == nil {
 		_, err = a.waitTurn(ctx, prefix, p)

@@ -56,7 +56,10 @@ func (s *maintenanceServer) alarmsOf(
 func (s *maintenanceServer) changeAlarm(
 	ctx context.Context, r *pb.AlarmRequest,
 ) ([]kv.Alarm, error) {
-	a := kv.Alarm{Node: kv.NodeID(r.MemberID), Kind: kv.AlarmKind(min(max(r.Alarm, 0), 255))}
+	if !isKnown(int32(r.Alarm), pb.AlarmType_name) {
+		return nil, kv.Invalid("alarm: there is no kind %d", int32(r.Alarm))
+	}
+	a := kv.Alarm{Node: kv.NodeID(r.MemberID), Kind: kv.AlarmKind(r.Alarm)}
 	if r.Action == pb.AlarmRequest_ACTIVATE {
 		_, err := s.api.maint.RaiseAlarm(ctx, a)
 		return []kv.Alarm{a}, err

@@ -67,28 +67,44 @@ func (c *checker) checkCorruption(ctx context.Context) error {
 func serveChecks(checks []check) http.HandlerFunc {
 	return func(w http.ResponseWriter, r *http.Request) {
 		query := r.URL.Query()
-		var report strings.Builder
-		failed := false
-		for _, c := range checks {
-			if len(checks) > 1 && slices.Contains(query["exclude"], c.name) {
-				continue
-			}
-			if err := c.run(r.Context()); err != nil {
-				failed = true
-				fmt.Fprintf(&report, "[-]%s failed: %v\n", c.name, err)
-			} else {
-				fmt.Fprintf(&report, "[+]%s ok\n", c.name)
-			}
-		}
-		if failed {
-			http.Error(w, report.String(), http.StatusServiceUnavailable)
+		report, well := runChecks(r.Context(), slices.DeleteFunc(slices.Clone(checks),
+			func(c check) bool { return slices.Contains(query["exclude"], c.name) }))
+		if !well {
+			http.Error(w, report, http.StatusServiceUnavailable)
 			return
 		}
 		w.Header().Set("Content-Type", "text/plain; charset=utf-8")
 		w.Header().Set("X-Content-Type-Options", "nosniff")
-		if query.Has("verbose") {
-			_, _ = fmt.Fprint(w, report.String())
+		if !query.Has("verbose") {
+			report = ""
 		}
-		_, _ = fmt.Fprint(w, "ok\n")
+		_, _ = fmt.Fprintf(w, "%sok\n", report)
 	}
+}
+
+// serveCheck runs one check, whatever the query excludes.
+func serveCheck(c check) http.HandlerFunc {
+	serve := serveChecks([]check{c})
+	return func(w http.ResponseWriter, r *http.Request) {
+		whole := r.URL.Query()
+		whole.Del("exclude")
+		r = r.Clone(r.Context())
+		r.URL.RawQuery = whole.Encode()
+		serve(w, r)
+	}
+}
+
+// runChecks tells how each check went, and whether all did well.
+func runChecks(ctx context.Context, checks []check) (report string, well bool) {
+	var lines strings.Builder
+	well = true
+	for _, c := range checks {
+		if err := c.run(ctx); err != nil {
+			well = false
+			fmt.Fprintf(&lines, "[-]%s failed: %v\n", c.name, err)
+		} else {
+			fmt.Fprintf(&lines, "[+]%s ok\n", c.name)
+		}
+	}
+	return lines.String(), well
 }

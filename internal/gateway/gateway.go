@@ -124,14 +124,18 @@ func (g *Gateway) serveService(w http.ResponseWriter, r *http.Request, path stri
 		r.URL.Path, r.URL.RawPath = path, ""
 	}
 	if takesItsTime[strings.TrimPrefix(path, servicesPath)] {
-		control := http.NewResponseController(w)
-		if err := errors.Join(control.SetReadDeadline(time.Time{}),
-			control.SetWriteDeadline(time.Time{})); err != nil &&
-			!errors.Is(err, http.ErrNotSupported) {
-			return
-		}
+		takeTime(w)
 	}
 	g.services.ServeHTTP(w, r)
+}
+
+// takeTime lets a request take as long as it likes, and be answered before it has
+// ended. A server that can do none of it serves what it can.
+func takeTime(w http.ResponseWriter) {
+	control := http.NewResponseController(w)
+	_ = control.SetReadDeadline(time.Time{})
+	_ = control.SetWriteDeadline(time.Time{})
+	_ = control.EnableFullDuplex()
 }
 
 // takesItsTime has the calls that are streams, or wait for others.

@@ -19,8 +19,8 @@ func newProbes(opts *Options) map[string]http.Handler {
 		"/readyz": c.ready(),
 	} {
 		probes[path] = onlyGet(serveChecks(checks))
-		for i := range checks {
-			probes[path+"/"+checks[i].name] = onlyGet(serveChecks(checks[i : i+1]))
+		for _, one := range checks {
+			probes[path+"/"+one.name] = onlyGet(serveCheck(one))
 		}
 	}
 	return probes

@@ -1,0 +1,100 @@
+package gateway_test
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"net/http"
+	"net/http/httptest"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/miruvor/miruvor/internal/etcdapi"
+	"github.com/miruvor/miruvor/internal/gateway"
+	"github.com/miruvor/miruvor/internal/kv"
+	"github.com/miruvor/miruvor/internal/kv/kvfake"
+)
+
+// ailing is a fake that may have something wrong with it.
+type ailing struct {
+	*kvfake.Store
+	mu sync.Mutex
+	// reads is what all reads fail with.
+	reads error
+}
+
+// Range implements kv.Store.
+func (a *ailing) Range(ctx context.Context, req kv.RangeRequest) (kv.RangeResponse, error) {
+	a.mu.Lock()
+	err := a.reads
+	a.mu.Unlock()
+	if err != nil {
+		return kv.RangeResponse{}, err
+	}
+	return a.Store.Range(ctx, req)
+}
+
+func (a *ailing) fail(err error) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	a.reads = err
+}
+
+// stage is a server with a gateway over a fake.
+type stage struct {
+	store *ailing
+	url   string
+}
+
+func newStage(t *testing.T) *stage {
+	t.Helper()
+	store := &ailing{Store: kvfake.New()}
+	limits := kv.DefaultLimits
+	limits.RequestBytesMax = 64 << 10
+	services := etcdapi.New(etcdapi.Options{
+		Store: store, Maintainer: store, Limits: limits, ProgressInterval: 100 * time.Millisecond,
+	}).NewServer(etcdapi.ServerOptions{})
+	g, err := gateway.New(gateway.Options{
+		Server: services, Store: store, Maintainer: store, Limits: limits,
+		Next: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			fmt.Fprintf(w, "next has %s", r.URL.EscapedPath())
+		}),
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	// Streams go on for longer than an answer may take.
+	server := httptest.NewUnstartedServer(g)
+	server.Config.WriteTimeout = 300 * time.Millisecond
+	server.Config.ReadTimeout = 300 * time.Millisecond
+	server.Start()
+	t.Cleanup(func() {
+		if err := g.Close(); err != nil {
+			t.Error(err)
+		}
+		services.Stop()
+		server.CloseClientConnections()
+		server.Close()
+	})
+	return &stage{store: store, url: server.URL}
+}
+
+// ask sends a request and returns what came back, with the headers that matter.
+func (s *stage) ask(t *testing.T, method, path string, body io.Reader) string {
+	t.Helper()
+	req, err := http.NewRequestWithContext(t.Context(), method, s.url+path, body)
+	if err != nil {
+		t.Fatal(err)
+	}
+	resp, err := http.DefaultClient.Do(req)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer resp.Body.Close()
+	text, err := io.ReadAll(resp.Body)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return fmt.Sprintf("%d %s\n%s", resp.StatusCode, resp.Header.Get("Content-Type"), text)
+}
