@@ -53,7 +53,7 @@ func newDoor(
 		Limits: limits, RequestTimeout: timeout, ProgressInterval: c.progressInterval,
 	})
 	own := httpapi.New(behind, httpapi.Options{
-		Logger: logger, Registry: registry, RequestTimeout: timeout,
+		Maintainer: behind, Logger: logger, Registry: registry, RequestTimeout: timeout,
 		Limits: limits, Pprof: c.pprof,
 	})
 	d := &door{

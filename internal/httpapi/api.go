@@ -51,6 +51,8 @@ type Options struct {
 	// RequestTimeout bounds every call of the store, a page of a stream
 	// each, but not a watch; 0 is 5 s.
 	RequestTimeout time.Duration
+	// Maintainer has the alarms. Nil has none, and they have no route then.
+	Maintainer kv.Maintainer
 	// Limits bound keys and bodies before the store sees them; zero is
 	// kv.DefaultLimits. They should be the store's.
 	Limits kv.Limits
@@ -65,6 +67,9 @@ type Options struct {
 type api struct {
 	store   kv.Store
 	log     *slog.Logger
+	// maintainer is nil if there are no routes for it.
+	maintainer kv.Maintainer
+
 	limits  kv.Limits
 	router  *router
 	metrics *metrics
@@ -100,6 +105,9 @@ func New(store kv.Store, opts Options) http.Handler {
 	a := &api{
 		store:   &timedStore{store, opts.RequestTimeout},
 		log:     opts.Logger,
+
+		maintainer: opts.Maintainer,
+
 		limits:  opts.Limits,
 		metrics: newMetrics(opts.Registry),
 

@@ -26,7 +26,9 @@ func TestDocsExamples(t *testing.T) {
 	server := httptest.NewUnstartedServer(nil)
 	// Leases do not age, and a watch notices soon that nobody reads any more.
 	fake := kvfake.New(kvfake.WithClock(func() time.Time { return time.Unix(0, 0) }))
-	handler := httpapi.New(fake, httpapi.Options{WatchHeartbeat: 20 * time.Millisecond})
+	handler := httpapi.New(fake, httpapi.Options{
+		WatchHeartbeat: 20 * time.Millisecond, Maintainer: fake,
+	})
 	server.Config = httpapi.NewServer(handler, slog.New(slog.DiscardHandler))
 	server.Start()
 	defer server.Close()

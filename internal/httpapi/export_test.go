@@ -4,6 +4,8 @@ import (
 	"net/http"
 
 	"github.com/prometheus/client_golang/prometheus"
+
+	"github.com/miruvor/miruvor/internal/kv/kvfake"
 )
 
 // Routes lists the API's routes: the methods of each pattern.
@@ -23,4 +25,6 @@ func PatternOf(r *http.Request) string {
 	return pattern
 }
 
-var allRoutes = Options{Pprof: true, Registry: prometheus.NewRegistry()}
+var allRoutes = Options{
+	Pprof: true, Registry: prometheus.NewRegistry(), Maintainer: kvfake.New(),
+}

@@ -56,6 +56,11 @@ func (a *api) routes(opts Options) []route {
 		{"/metrics", []method{{"GET", a.metricsHandler(opts.Registry)}}},
 		{"/openapi.json", []method{{"GET", a.openAPI}}},
 	}
+	if opts.Maintainer != nil {
+		routes = append(routes, route{"/v1/alarms", []method{
+			{"GET", a.listAlarms}, {"DELETE", a.clearAlarms},
+		}})
+	}
 	if opts.Pprof {
 		routes = append(routes, route{pprofRoute, []method{{"GET", a.profile}}})
 	}

@@ -38,6 +38,7 @@ import (
 //
 //	compact rev=N     compacts the store
 //	expire            lets a minute go by
+//	alarm node=N K …  raises alarms of these kinds
 //	fail code=C       lets the store fail with the sentinel of that code
 //	unready           lets the node say that it is starting
 //	fail code=C after let one more read succeed before
@@ -78,7 +79,9 @@ func newStory(t *testing.T, doc *description) *story {
 	s := &story{doc: doc, now: time.Unix(0, 0)}
 	s.fake = kvfake.New(kvfake.WithClock(func() time.Time { return s.now }))
 	s.store = &faultyStore{Store: s.fake}
-	s.server = httptest.NewServer(httpapi.New(s.store, httpapi.Options{Pprof: true}))
+	s.server = httptest.NewServer(httpapi.New(s.store, httpapi.Options{
+		Pprof: true, Maintainer: s.fake,
+	}))
 	t.Cleanup(s.server.Close)
 	return s
 }
@@ -90,6 +93,19 @@ func (s *story) command(t *testing.T, d *datadriven.TestData) string {
 		d.ScanArgs(t, "rev", &rev)
 		if _, err := s.fake.Compact(t.Context(), kv.Revision(rev)); err != nil {
 			d.Fatalf(t, "%v", err)
+		}
+		return ""
+	case "alarm":
+		var node uint64
+		d.ScanArgs(t, "node", &node)
+		for _, arg := range d.CmdArgs[1:] {
+			a := kv.Alarm{Node: kv.NodeID(node)}
+			if err := a.Kind.UnmarshalText([]byte(arg.Key)); err != nil {
+				d.Fatalf(t, "%v", err)
+			}
+			if _, err := s.fake.RaiseAlarm(t.Context(), a); err != nil {
+				d.Fatalf(t, "%v", err)
+			}
 		}
 		return ""
 	case "expire":

@@ -27,6 +27,20 @@ func (k AlarmKind) String() string {
 	return strconv.Itoa(int(k))
 }
 
+// MarshalText implements encoding.TextMarshaler with the name of the kind.
+func (k AlarmKind) MarshalText() ([]byte, error) { return []byte(k.String()), nil }
+
+// UnmarshalText undoes MarshalText. It returns ErrInvalid for what is no kind.
+func (k *AlarmKind) UnmarshalText(text []byte) error {
+	for _, known := range [...]AlarmKind{AlarmNoSpace, AlarmCorrupt} {
+		if string(text) == known.String() {
+			*k = known
+			return nil
+		}
+	}
+	return Invalid("alarm: kind %q is not one of %v, %v", text, AlarmNoSpace, AlarmCorrupt)
+}
+
 // Alarm is a state of a node that somebody has to look into. It stays until it
 // is cleared.
 type Alarm struct {
