@@ -65,7 +65,8 @@ func (r random) events(most int) []kv.Event {
 func (r random) message() eventsMessage {
 	return eventsMessage{
 		standing: kv.Standing{
-			Cluster: kv.ClusterID(r.number()), Node: kv.NodeID(r.number()), Term: uint64(r.number()),
+			Cluster: kv.ClusterID(r.number()), Node: kv.NodeID(r.number()),
+			Term: uint64(r.number()),
 		},
 		revision: kv.Revision(r.number()), id: r.number() - 1,
 	}

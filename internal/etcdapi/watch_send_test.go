@@ -156,7 +156,9 @@ func event(id int64, revision kv.Revision) kv.WatchResponse {
 	}
 }
 
-func progressAt(revision kv.Revision) kv.WatchResponse { return kv.WatchResponse{Revision: revision} }
+func progressAt(revision kv.Revision) kv.WatchResponse {
+	return kv.WatchResponse{Revision: revision}
+}
 
 // expect waits until nothing happens any more.
 func (s *sending) expect(want string) {

@@ -12,6 +12,7 @@ import (
 	pb "go.etcd.io/etcd/api/v3/etcdserverpb"
 	"google.golang.org/grpc/status"
 	"google.golang.org/protobuf/encoding/prototext"
+	"google.golang.org/protobuf/proto"
 
 	"github.com/miruvor/miruvor/internal/etcdapi"
 	"github.com/miruvor/miruvor/internal/kv"
@@ -175,4 +176,55 @@ func watchTold(resp *pb.WatchResponse) string {
 	text := told(resp, nil)
 	text = strings.ReplaceAll(text, " events:{", "\n  events:{")
 	return "told " + text
+}
+
+// TestFragments: a response that is longer than a request may be, with what
+// messages have beside, comes in parts to whom can put them together, and whole to
+// whom can't.
+func TestFragments(t *testing.T) {
+	const keys, valueBytes = 40, 60 << 10
+	fake := kvfake.New()
+	for i := range keys {
+		req := kv.PutRequest{Key: fmt.Appendf(nil, "k%02d", i), Value: make([]byte, valueBytes)}
+		if _, err := kv.Put(t.Context(), fake, req); err != nil {
+			t.Fatal(err)
+		}
+	}
+	conn := serve(t, etcdapi.Options{Store: fake, Maintainer: fake})
+	stream, err := pb.NewWatchClient(conn).Watch(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	for id, fragment := range map[int64]bool{1: true, 2: false} {
+		if err := stream.Send(&pb.WatchRequest{RequestUnion: &pb.WatchRequest_CreateRequest{
+			CreateRequest: &pb.WatchCreateRequest{
+				Key: []byte("k"), RangeEnd: []byte("l"), PrevKv: true, WatchId: id, Fragment: fragment,
+			},
+		}}); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := stream.Recv(); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if _, err := kv.Delete(t.Context(), fake, kv.DeleteRequest{}); err != nil {
+		t.Fatal(err)
+	}
+	parts := map[int64][]*pb.WatchResponse{}
+	for len(parts[1]) == 0 || len(parts[2]) == 0 || parts[1][len(parts[1])-1].Fragment {
+		resp, err := stream.Recv()
+		if err != nil {
+			t.Fatal(err)
+		}
+		parts[resp.WatchId] = append(parts[resp.WatchId], resp)
+	}
+	if len(parts[1]) != 2 || len(parts[2]) != 1 || parts[2][0].Fragment {
+		t.Fatalf("told in %d parts, and in %d", len(parts[1]), len(parts[2]))
+	}
+	whole := parts[1][0]
+	whole.Events = append(whole.Events, parts[1][1].Events...)
+	whole.WatchId, whole.Fragment = 2, false
+	if !proto.Equal(whole, parts[2][0]) {
+		t.Error("the parts are not the whole")
+	}
 }
