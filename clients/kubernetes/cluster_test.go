@@ -40,14 +40,11 @@ type process struct {
 
 // start starts the processes of a cluster and waits until they answer.
 func (c *cluster) start(program, dir string) error {
-	clients, err := freeAddrs(c.nodes)
+	addrs, err := freeAddrs(2 * c.nodes)
 	if err != nil {
 		return err
 	}
-	peers, err := freeAddrs(c.nodes)
-	if err != nil {
-		return err
-	}
+	clients, peers := addrs[:c.nodes], addrs[c.nodes:]
 	var members []string
 	for i := range c.nodes {
 		c.endpoints = append(c.endpoints, "http://"+clients[i])

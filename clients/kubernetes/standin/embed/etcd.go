@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"errors"
 	"fmt"
+	"math/rand/v2"
 	"net"
 	"net/http"
 	"os"
@@ -83,15 +84,12 @@ func (e *Etcd) start(c *Config, nodes int) error {
 	if shards > len(splitAt)+1 {
 		return fmt.Errorf("MIRUVOR_SHARDS=%d, at most %d", shards, len(splitAt)+1)
 	}
-	clients, err := freeAddrs(nodes)
+	addrs, err := freeAddrs(2 * nodes)
 	if err != nil {
 		return err
 	}
+	clients, peers := addrs[:nodes], addrs[nodes:]
 	clients[0] = net.JoinHostPort("127.0.0.1", c.ListenClientUrls[0].Port())
-	peers, err := freeAddrs(nodes)
-	if err != nil {
-		return err
-	}
 	var members []string
 	for i, peer := range peers {
 		members = append(members, fmt.Sprintf("n%d=%s", i+1, peer))
@@ -157,18 +155,22 @@ func ready(url string) error {
 	return errors.Join(err, response.Body.Close())
 }
 
-// freeAddrs are addresses on loopback that nobody listens on.
+// freeAddrs are addresses on loopback that nobody listens on, below the ports
+// that systems give to outgoing connections.
 func freeAddrs(n int) ([]string, error) {
 	var addrs []string
-	for range n {
-		l, err := net.Listen("tcp", "127.0.0.1:0")
+	for range 1000 {
+		if len(addrs) == n {
+			return addrs, nil
+		}
+		l, err := net.Listen("tcp", fmt.Sprintf("127.0.0.1:%d", 20_000+rand.IntN(10_000)))
 		if err != nil {
-			return nil, err
+			continue
 		}
 		defer func() { _ = l.Close() }()
 		addrs = append(addrs, l.Addr().String())
 	}
-	return addrs, nil
+	return nil, errors.New("no free ports")
 }
 
 // Close ends the nodes and waits until they are gone.
