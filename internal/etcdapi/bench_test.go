@@ -60,7 +60,8 @@ func BenchmarkCall(b *testing.B) {
 			store.read = kv.RangeResponse{Revision: 1 << 20, Count: int64(test.keys)}
 			for range test.keys {
 				store.read.KVs = append(store.read.KVs, kv.KeyValue{
-					Key: key, Value: value, CreateRevision: 1 << 20, ModRevision: 1 << 20, Version: 1,
+					Key: key, Value: value, Version: 1,
+					CreateRevision: 1 << 20, ModRevision: 1 << 20,
 				})
 			}
 			benchmarkCall(b, store, test.method, test.request)
