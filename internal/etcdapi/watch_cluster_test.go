@@ -27,8 +27,14 @@ func watchSplits() node.Cluster {
 	return cluster
 }
 
+// running is a node that stops with its test, or before.
+type running struct {
+	*node.Node
+	stop func()
+}
+
 // startNodes starts a cluster of so many nodes.
-func startNodes(t *testing.T, cluster node.Cluster, size int) []*node.Node {
+func startNodes(t *testing.T, cluster node.Cluster, size int) []running {
 	t.Helper()
 	var free []net.Listener
 	for i := range size {
@@ -45,7 +51,7 @@ func startNodes(t *testing.T, cluster node.Cluster, size int) []*node.Node {
 			t.Fatal(err)
 		}
 	}
-	var nodes []*node.Node
+	var nodes []running
 	for _, m := range cluster.Members {
 		n, err := node.Start(node.Config{
 			Name: m.Name, Listen: m.Peer, Cluster: cluster, Durability: node.DurabilityMemory,
@@ -54,17 +60,18 @@ func startNodes(t *testing.T, cluster node.Cluster, size int) []*node.Node {
 		if err != nil {
 			t.Fatal(err)
 		}
-		nodes = append(nodes, n)
-		t.Cleanup(func() {
+		stop := sync.OnceFunc(func() {
 			ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
 			defer cancel()
 			if err := n.Stop(ctx); err != nil {
 				t.Error(err)
 			}
 		})
+		nodes = append(nodes, running{n, stop})
+		t.Cleanup(stop)
 	}
 	for _, n := range nodes {
-		becomeReady(t, n)
+		becomeReady(t, n.Node)
 	}
 	return nodes
 }
@@ -115,7 +122,7 @@ type history struct {
 
 // write writes and deletes keys of one or more shards, on any node.
 func (h *history) write(
-	ctx context.Context, t *testing.T, nodes []*node.Node, seed uint64, count int,
+	ctx context.Context, t *testing.T, nodes []running, seed uint64, count int,
 ) {
 	rng := rand.New(rand.NewPCG(seed, 0))
 	for i := range count {

@@ -198,7 +198,8 @@ func TestFragments(t *testing.T) {
 	for id, fragment := range map[int64]bool{1: true, 2: false} {
 		if err := stream.Send(&pb.WatchRequest{RequestUnion: &pb.WatchRequest_CreateRequest{
 			CreateRequest: &pb.WatchCreateRequest{
-				Key: []byte("k"), RangeEnd: []byte("l"), PrevKv: true, WatchId: id, Fragment: fragment,
+				Key: []byte("k"), RangeEnd: []byte("l"), PrevKv: true,
+				WatchId: id, Fragment: fragment,
 			},
 		}}); err != nil {
 			t.Fatal(err)
