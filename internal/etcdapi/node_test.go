@@ -27,7 +27,7 @@ var splits = [][]byte{[]byte("b"), []byte("k10"), []byte("l"), []byte("n")}
 // TestStoriesOfNodes has a real node answer the stories whose answers do not
 // depend on the time, with one shard and with many.
 func TestStoriesOfNodes(t *testing.T) {
-	for _, story := range []string{"put", "range", "stream", "txn"} {
+	for _, story := range []string{"odd", "put", "range", "stream", "txn"} {
 		for _, cluster := range []node.Cluster{{}, {Shards: len(splits) + 1, SplitAt: splits}} {
 			t.Run(fmt.Sprint(story, max(cluster.Shards, 1)), func(t *testing.T) {
 				t.Parallel()

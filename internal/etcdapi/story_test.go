@@ -82,6 +82,11 @@ func (s *story) run(t *testing.T, d *datadriven.TestData) string {
 		return s.keepAlive(ctx, d)
 	case "fill":
 		return s.fill(t, d)
+	case "long-key":
+		var bytes int
+		d.ScanArgs(t, "bytes", &bytes)
+		answer, err := s.kv.Put(ctx, &pb.PutRequest{Key: make([]byte, bytes)})
+		return told(answer, err)
 	case "wait":
 		var seconds int
 		d.ScanArgs(t, "seconds", &seconds)
