@@ -82,7 +82,7 @@ func newRoot() *cobra.Command {
 	)
 	root.AddCommand(newDemo(), newStart(), newCheck(), newRestore())
 	root.AddCommand(newPut(), newGet(), newDel(), newScan(), newTxn(), newWatch(), newLease(),
-		newCompact(), newStatus(), newBench(), newBackup(), newVersion())
+		newCompact(), newStatus(), newAlarm(), newBench(), newBackup(), newVersion())
 	root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return usageError{err} })
 	refuseUsage(root)
 	return root

@@ -56,6 +56,7 @@ func TestScripts(t *testing.T) {
 			// kill knows SIGINT and SIGKILL only.
 			"terminate": terminate,
 			"watched":   watched,
+			"alarm":     alarm,
 			"flip":      flip,
 			"unfinish":  unfinish,
 		},
@@ -65,7 +66,7 @@ func TestScripts(t *testing.T) {
 func setup(env *testscript.Env) error {
 	store := newToldStore()
 	env.Values[toldKey{}] = store
-	server := httptest.NewServer(httpapi.New(store, httpapi.Options{}))
+	server := httptest.NewServer(httpapi.New(store, httpapi.Options{Maintainer: store}))
 	env.Defer(func() {
 		server.CloseClientConnections()
 		server.Close()
@@ -125,6 +126,16 @@ func watched(ts *testscript.TestScript, _ bool, _ []string) {
 	case <-time.After(20 * time.Second):
 		ts.Fatalf("nobody watches")
 	}
+}
+
+// alarm raises one in the fake store: alarm 2 no_space.
+func alarm(ts *testscript.TestScript, _ bool, args []string) {
+	var a kv.Alarm
+	_, err := fmt.Sscan(args[0], &a.Node)
+	ts.Check(err)
+	ts.Check(a.Kind.UnmarshalText([]byte(args[1])))
+	_, err = ts.Value(toldKey{}).(*toldStore).RaiseAlarm(context.Background(), a)
+	ts.Check(err)
 }
 
 // ports are what freePort has given out: the scripts run at once.

@@ -136,6 +136,9 @@ func (t *topology) print(out io.Writer) error {
 			fmt.Fprintf(out, "\n%s is %s: %s\n", n.Name, n.State, n.Reason)
 		}
 	}
+	for _, a := range t.Alarms {
+		fmt.Fprintf(out, "\nalarm of node %d: %v\n", uint64(a.Node), a.Kind)
+	}
 	return nil
 }
 

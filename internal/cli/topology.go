@@ -22,6 +22,8 @@ type topology struct {
 	Revision kv.Revision  `json:"revision"`
 	Nodes    []nodeView   `json:"nodes"`
 	Shards   []shardView  `json:"shards"`
+	// Alarms are those that any of the nodes knows of.
+	Alarms []kv.Alarm `json:"alarms,omitempty"`
 }
 
 // The states of a node.
@@ -76,8 +78,11 @@ func merge(views []view) topology {
 		if v.err == nil {
 			t.Cluster = v.status.Cluster
 			t.Revision = max(t.Revision, v.status.Revision)
+			t.Alarms = append(t.Alarms, v.status.Alarms...)
 		}
 	}
+	slices.SortFunc(t.Alarms, kv.Alarm.Compare)
+	t.Alarms = slices.Compact(t.Alarms)
 	t.Shards = mergeShards(views, names)
 	for _, shard := range t.Shards {
 		for i := range t.Nodes {

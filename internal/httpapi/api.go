@@ -65,8 +65,8 @@ type Options struct {
 
 // api is the handler that New returns.
 type api struct {
-	store   kv.Store
-	log     *slog.Logger
+	store kv.Store
+	log   *slog.Logger
 	// maintainer is nil if there are no routes for it.
 	maintainer kv.Maintainer
 
@@ -103,8 +103,8 @@ func New(store kv.Store, opts Options) http.Handler {
 		opts.Limits = kv.DefaultLimits
 	}
 	a := &api{
-		store:   &timedStore{store, opts.RequestTimeout},
-		log:     opts.Logger,
+		store: &timedStore{store, opts.RequestTimeout},
+		log:   opts.Logger,
 
 		maintainer: opts.Maintainer,
 
