@@ -2,11 +2,13 @@ package etcdapi
 
 import (
 	pb "go.etcd.io/etcd/api/v3/etcdserverpb"
+
+	"github.com/miruvor/miruvor/internal/grpcserver"
 )
 
 // codec is the server's: that of protobuf, with ways of their own for the few
 // messages that nearly all requests and answers are.
-type codec struct{ frameCodec }
+type codec struct{ grpcserver.ProtoCodec }
 
 // reply is an answer that encodes itself.
 type reply interface {
@@ -19,7 +21,7 @@ func (c codec) Append(b []byte, message any) ([]byte, error) {
 	if m, ok := message.(reply); ok {
 		return m.append(b), nil
 	}
-	return c.frameCodec.Append(b, message)
+	return c.ProtoCodec.Append(b, message)
 }
 
 // Unmarshal implements grpcserver.Codec. What the short ways don't know is left to
@@ -37,7 +39,7 @@ func (c codec) Unmarshal(data []byte, message any) error {
 	if known {
 		return nil
 	}
-	return c.frameCodec.Unmarshal(data, message)
+	return c.ProtoCodec.Unmarshal(data, message)
 }
 
 // own is a copy of a message, with room for one byte more: the key of a range

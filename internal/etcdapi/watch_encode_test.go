@@ -108,7 +108,7 @@ func etcdMessage(m *eventsMessage, events []kv.Event) *pb.WatchResponse {
 // marshal is a message as it is sent.
 func marshal(t *testing.T, message any) []byte {
 	t.Helper()
-	data, err := frameCodec{}.Append(nil, message)
+	data, err := codec{}.Append(nil, message)
 	if err != nil {
 		t.Fatal(err)
 	}

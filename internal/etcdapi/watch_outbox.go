@@ -7,11 +7,14 @@ import (
 )
 
 // Bounds of what an outbox holds before it sends by itself, but for the last
-// message.
+// message. So much fits into the memory that a server keeps for messages.
 const (
 	outboxMessagesMax = 256
-	outboxBytesMax    = 64 << 10
+	outboxBytesMax    = 32 << 10
 )
+
+// headBytes is about what a message takes beside its events.
+const headBytes = 64
 
 // outbox gathers messages of a stream, which costs less than to send each.
 type outbox struct {
@@ -34,7 +37,7 @@ func (o *outbox) put(message any) error {
 
 func (o *outbox) putEvents(m eventsMessage) error {
 	o.events = append(o.events, m)
-	o.bytes += len(m.events)
+	o.bytes += headBytes + len(m.events)
 	if err := o.put(&o.events[len(o.events)-1]); err != nil || o.bytes < outboxBytesMax {
 		return err
 	}

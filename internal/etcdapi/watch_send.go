@@ -22,7 +22,9 @@ type watchSender struct {
 	// questions are those that the store has not answered.
 	questions []question
 	ticker    watchTicker
-	out       outbox
+	// resp is the response at hand.
+	resp kv.WatchResponse
+	out  outbox
 }
 
 func newWatchSender(
@@ -52,10 +54,10 @@ func (s *watchSender) run() error {
 		if err != nil {
 			return err
 		}
-		resp, err := s.stream.Next(wait)
+		s.resp, err = s.stream.Next(wait)
 		switch {
 		case err == nil:
-			err = s.tellAll(&resp)
+			err = s.tellAll()
 		case wait.Err() != nil && s.link.ctx.Err() == nil:
 			continue // somebody rang
 		}
@@ -65,20 +67,19 @@ func (s *watchSender) run() error {
 	}
 }
 
-// tellAll sends a response, and those that came with it.
-func (s *watchSender) tellAll(resp *kv.WatchResponse) error {
+// tellAll sends the response at hand, and those that came with it.
+func (s *watchSender) tellAll() error {
 	for {
-		if err := s.tell(resp); err != nil {
+		if err := s.tell(&s.resp); err != nil {
 			return err
 		}
 		if len(s.watches) == 1 {
 			return nil // there rarely is another
 		}
-		next, err := s.stream.Next(ended)
-		if err != nil {
+		var err error
+		if s.resp, err = s.stream.Next(ended); err != nil {
 			return nil // if it is not for ended it comes again
 		}
-		resp = &next
 	}
 }
 

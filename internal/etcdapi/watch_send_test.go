@@ -63,7 +63,7 @@ func (c *heardClient) SendMsg(message any) error {
 	}
 	c.batches++
 	for _, m := range *message.(*grpcserver.Batch) {
-		data, err := frameCodec{}.Append(nil, m)
+		data, err := codec{}.Append(nil, m)
 		if err != nil {
 			return err
 		}
