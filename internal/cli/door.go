@@ -38,9 +38,15 @@ type door struct {
 	// open ends when stop is called; shut makes it.
 	open context.Context
 	shut context.CancelFunc
+	// opened is closed once clients of etcd's API are let in.
+	opened chan struct{}
 }
 
-// newDoor opens the port, which is listener, for what is behind it. It owns
+// openingMax is how long these wait for a node that starts. Then they are told
+// what is missing.
+const openingMax = 30 * time.Second
+
+// newDoor serves the port, which is listener, for what is behind it. It owns
 // listener. The first reason why it can't go on is sent to failed, which has room
 // for it.
 func newDoor(
@@ -59,12 +65,13 @@ func newDoor(
 	d := &door{
 		mux: portmux.New(listener), api: api, grpc: api.NewServer(c.grpc),
 		http: httpapi.NewServer(own, logger), behind: behind,
+		opened: make(chan struct{}),
 	}
 	d.open, d.shut = context.WithCancel(context.Background())
 	var err error
 	d.gateway, err = gateway.New(gateway.Options{
 		Server: d.grpc, Store: behind, Maintainer: behind, Logger: logger,
-		Limits: limits, RequestTimeout: timeout, Next: own,
+		Limits: limits, RequestTimeout: timeout, Next: own, Opened: d.opened,
 	})
 	if err != nil {
 		return nil, errors.Join(err, listener.Close())
@@ -91,24 +98,27 @@ func (d *door) serve(failed chan<- error) {
 	run(d.mux.Serve)
 	run(func() error {
 		d.awaitReady()
+		close(d.opened)
 		return d.grpc.Serve(d.mux.HTTP2())
 	})
 	run(func() error { return d.http.Serve(d.mux.HTTP1()) })
 }
 
-// awaitReady returns once what is behind is ready, or stop was called. Clients of
-// etcd wait for a connection, but take an error for an answer: until then theirs
-// are not answered at all, as etcd does.
+// awaitReady returns once what is behind is ready, has not been for too long, or
+// stop was called. Clients of etcd wait for a connection, but take an error for an
+// answer: until then theirs are not answered at all, as etcd does.
 func (d *door) awaitReady() {
 	const pause = 20 * time.Millisecond
+	ctx, cancel := context.WithTimeout(d.open, openingMax)
+	defer cancel()
 	ticker := time.NewTicker(pause)
 	defer ticker.Stop()
 	for {
-		if st, err := d.behind.Status(d.open); err == nil && st.Ready {
+		if st, err := d.behind.Status(ctx); err == nil && st.Ready {
 			return
 		}
 		select {
-		case <-d.open.Done():
+		case <-ctx.Done():
 			return
 		case <-ticker.C:
 		}

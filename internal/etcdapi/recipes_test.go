@@ -140,7 +140,9 @@ func TestElectionServiceAndClient(t *testing.T) {
 }
 
 // awaitKeys waits until there are as many keys below a prefix.
-func awaitKeys(ctx context.Context, t *testing.T, client *clientv3.Client, prefix string, n int64) {
+func awaitKeys(
+	ctx context.Context, t *testing.T, client *clientv3.Client, prefix string, n int64,
+) {
 	t.Helper()
 	changes := client.Watch(ctx, prefix, clientv3.WithPrefix(), clientv3.WithRev(1))
 	for range changes {

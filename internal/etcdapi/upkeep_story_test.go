@@ -115,7 +115,8 @@ func newCallStory(t *testing.T) *callStory {
 				{ID: 2, Name: "n2", Peer: "10.0.0.2:2380"},
 			},
 			shards: []kv.ShardStatus{
-				{ID: 0, Leader: 1, Commit: 7, Applied: 7}, {ID: 1, Leader: 2, Commit: 5, Applied: 4},
+				{ID: 0, Leader: 1, Commit: 7, Applied: 7},
+				{ID: 1, Leader: 2, Commit: 5, Applied: 4},
 			},
 			storage: kv.StorageStatus{Bytes: 300, InUseBytes: 200, QuotaBytes: 1000},
 		},
@@ -222,7 +223,7 @@ func (s *callStory) run(t *testing.T, d *datadriven.TestData) string {
 	case "sleep":
 		var seconds int
 		d.ScanArgs(t, "seconds", &seconds)
-		time.Sleep(time.Duration(seconds) * time.Second)
+		<-time.After(time.Duration(seconds) * time.Second)
 	case "unready", "ready":
 		s.store.mu.Lock()
 		defer s.store.mu.Unlock()

@@ -21,6 +21,7 @@
 package gateway
 
 import (
+	"context"
 	"errors"
 	"log/slog"
 	"net/http"
@@ -37,7 +38,7 @@ const (
 	messageBytesSpare = 512 << 10
 )
 
-// Options configure New. All but Logger, RequestTimeout and Limits are needed.
+// Options configure New. Server, Store, Maintainer and Next are needed.
 type Options struct {
 	// Server has etcd's services. The gateway serves one more listener with
 	// it, which ends with Close or when the server stops.
@@ -46,6 +47,8 @@ type Options struct {
 	Maintainer kv.Maintainer
 	// Next gets the requests that are not etcd's.
 	Next http.Handler
+	// Opened has calls of services wait until it is closed. Nil has none wait.
+	Opened <-chan struct{}
 	// Logger gets what went wrong on the server's side. Nil discards it.
 	Logger *slog.Logger
 	// RequestTimeout bounds a check of health; 0 is 5 s.
@@ -62,6 +65,7 @@ type Gateway struct {
 	services http.Handler
 	probes   map[string]http.Handler
 	link     *link
+	opened   <-chan struct{}
 }
 
 // New makes the gateway.
@@ -85,6 +89,7 @@ func New(opts Options) (*Gateway, error) {
 	}
 	return &Gateway{
 		next: opts.Next, services: services, link: link, probes: newProbes(&opts),
+		opened: opts.Opened,
 	}, nil
 }
 
@@ -119,6 +124,9 @@ func currentPath(path string) string {
 
 // serveService has the call of a service made.
 func (g *Gateway) serveService(w http.ResponseWriter, r *http.Request, path string) {
+	if !g.isOpen(r.Context()) {
+		return
+	}
 	if path != r.URL.Path {
 		r = r.Clone(r.Context())
 		r.URL.Path, r.URL.RawPath = path, ""
@@ -127,6 +135,20 @@ func (g *Gateway) serveService(w http.ResponseWriter, r *http.Request, path stri
 		takeTime(w)
 	}
 	g.services.ServeHTTP(w, r)
+}
+
+// isOpen waits until services can be called. It reports whether the client did,
+// too.
+func (g *Gateway) isOpen(ctx context.Context) bool {
+	if g.opened == nil {
+		return true
+	}
+	select {
+	case <-g.opened:
+		return true
+	case <-ctx.Done():
+		return false
+	}
 }
 
 // takeTime lets a request take as long as it likes, and be answered before it has

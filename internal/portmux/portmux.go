@@ -10,9 +10,10 @@
 //
 //	 1. Bytes that were looked at are read again by the server, before all others;
 //	    after them a connection's reads and writes are the connection's own.
-//	 2. A connection that does not decide itself in time is closed. How many may be
-//	    undecided is bounded, those above are closed.
-//	 3. No connection outlives Close undecided.
+//	 2. A connection that does not decide itself in time is closed. One that is not
+//	    accepted by its server waits. How many do either is bounded, those above are
+//	    closed.
+//	 3. Close closes what was not accepted.
 //
 // Any package may import it; it knows no protocol but these first bytes.
 package portmux
@@ -24,12 +25,13 @@ import (
 	"time"
 )
 
-// Bounds of what is undecided.
+// Bounds of what waits.
 const (
 	// headTimeout is how long a connection may take to say what it speaks.
 	headTimeout = 10 * time.Second
-	// undecidedMax is how many connections may not have said it yet.
-	undecidedMax = 8192
+	// waitingMax is how many connections may not have said it yet, or not be
+	// accepted by their server.
+	waitingMax = 8192
 )
 
 // Mux shares one listener. Use New.
@@ -40,19 +42,21 @@ type Mux struct {
 	// deciding are the goroutines that wait for first bytes.
 	deciding sync.WaitGroup
 
-	mu        sync.Mutex
-	undecided map[net.Conn]bool
-	closed    bool
+	mu sync.Mutex
+	// waiting are the connections that are not accepted; true are those of which
+	// it is not decided by whom.
+	waiting map[net.Conn]bool
+	closed  bool
 }
 
 // New shares listener, which it owns from then on. Nothing is accepted before
 // Serve.
 func New(listener net.Listener) *Mux {
 	return &Mux{
-		root:      listener,
-		http2:     newSide(listener.Addr()),
-		http1:     newSide(listener.Addr()),
-		undecided: map[net.Conn]bool{},
+		root:    listener,
+		http2:   newSide(listener.Addr()),
+		http1:   newSide(listener.Addr()),
+		waiting: map[net.Conn]bool{},
 	}
 }
 
@@ -66,7 +70,7 @@ func (m *Mux) HTTP1() net.Listener { return m.http1 }
 
 // Serve accepts connections until Close, and then returns net.ErrClosed, or
 // until accepting fails for good. It is called once. When it returns, both sides
-// are closed and nothing is undecided.
+// are closed and nothing waits.
 func (m *Mux) Serve() error {
 	defer m.deciding.Wait()
 	defer m.Close()
@@ -87,23 +91,28 @@ func (m *Mux) Serve() error {
 	}
 }
 
-// Close stops listening. Connections that are decided go on; the others are
+// Close stops listening. Connections that were accepted go on; the others are
 // closed. It does not wait for Serve.
 func (m *Mux) Close() error {
 	m.mu.Lock()
 	wasClosed := m.closed
 	m.closed = true
-	conns := m.undecided
-	m.undecided = map[net.Conn]bool{}
+	var undecided []net.Conn
+	for conn, isUndecided := range m.waiting {
+		if isUndecided {
+			undecided = append(undecided, conn)
+		}
+	}
 	m.mu.Unlock()
 	if wasClosed {
 		return nil
 	}
-	errs := []error{m.root.Close(), m.http2.Close(), m.http1.Close()}
-	for conn := range conns {
-		errs = append(errs, conn.Close())
+	err := errors.Join(m.root.Close(), m.http2.Close(), m.http1.Close())
+	for _, conn := range undecided {
+		// Its time may just have been up.
+		_ = conn.Close()
 	}
-	return errors.Join(errs...)
+	return err
 }
 
 func (m *Mux) isClosed() bool {
@@ -119,11 +128,9 @@ func (m *Mux) receive(conn net.Conn) {
 		return
 	}
 	m.deciding.Go(func() {
+		defer m.leave(conn)
 		to, whole, err := m.decide(conn)
-		if !m.leave(conn) {
-			return
-		}
-		if err != nil {
+		if err != nil || !m.decided(conn) {
 			_ = conn.Close()
 			return
 		}
@@ -131,24 +138,30 @@ func (m *Mux) receive(conn net.Conn) {
 	})
 }
 
-// enter notes that conn is undecided, unless there is no room for it.
+// enter notes that conn waits, unless there is no room for it.
 func (m *Mux) enter(conn net.Conn) bool {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	if m.closed || len(m.undecided) >= undecidedMax {
+	if m.closed || len(m.waiting) >= waitingMax {
 		return false
 	}
-	m.undecided[conn] = true
+	m.waiting[conn] = true
 	return true
 }
 
-// leave reports whether conn is still the caller's: Close may have taken it.
-func (m *Mux) leave(conn net.Conn) bool {
+// decided notes that it is known whose conn is, unless Close came first.
+func (m *Mux) decided(conn net.Conn) bool {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	found := m.undecided[conn]
-	delete(m.undecided, conn)
-	return found
+	m.waiting[conn] = false
+	return !m.closed
+}
+
+// leave notes that conn was accepted, or closed.
+func (m *Mux) leave(conn net.Conn) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	delete(m.waiting, conn)
 }
 
 // decide reads as much of conn as tells whose it is, and returns it as it was

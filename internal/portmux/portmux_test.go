@@ -162,18 +162,18 @@ func TestHangsUp(t *testing.T) {
 		s := serve(t)
 		_ = s.dial().Close()
 		synctest.Wait()
-		if n := len(s.mux.undecided); n != 0 {
-			t.Errorf("%d connections are undecided", n)
+		if n := len(s.mux.waiting); n != 0 {
+			t.Errorf("%d connections wait", n)
 		}
 	})
 }
 
-// TestUndecidedBound: connections above the bound are closed at once.
-func TestUndecidedBound(t *testing.T) {
+// TestWaitingBound: connections above the bound are closed at once.
+func TestWaitingBound(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := serve(t)
 		var first net.Conn
-		for range undecidedMax {
+		for range waitingMax {
 			first = s.dial()
 		}
 		if _, err := s.dial().Read(make([]byte, 1)); !errors.Is(err, io.EOF) {
