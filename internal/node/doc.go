@@ -1,5 +1,5 @@
 // Package node is one process of a cluster: it gives the pure workers below it
-// threads, time, disk and network, and implements kv.Store for the protocols
+// threads, time, disk and network, and implements kv.Store and kv.Maintainer for the protocols
 // above it.
 //
 // It owns the data directory, the clock, every goroutine of a running node and
@@ -12,8 +12,9 @@
 //	ticker ───────────────┤     one pass     ├─> snapshot streams
 //	writer: saved ────────┘                  └─> waiting callers
 //
-// Goroutines: one thread a worker, the ticker, the log's writer, those of the
-// transport, and one a snapshot on its way. Stop waits for all of them.
+// Goroutines: one thread a worker, the ticker, the one that looks how much room
+// there is, the log's writer, those of the transport, and one a snapshot on its
+// way. Stop waits for all of them.
 //
 // The directory:
 //
