@@ -3,6 +3,7 @@ package etcdapi
 import (
 	"context"
 	"errors"
+	"io"
 
 	pb "go.etcd.io/etcd/api/v3/etcdserverpb"
 
@@ -81,8 +82,11 @@ func (s *leaseServer) LeaseLeases(
 func (s *leaseServer) LeaseKeepAlive(stream pb.Lease_LeaseKeepAliveServer) error {
 	for {
 		r, err := stream.Recv()
-		if err != nil {
-			return received(err)
+		switch {
+		case errors.Is(err, io.EOF):
+			return nil
+		case err != nil:
+			return err
 		}
 		answer, err := s.renew(stream.Context(), kv.LeaseID(r.ID))
 		if err != nil {
