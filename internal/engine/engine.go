@@ -57,7 +57,7 @@ type Reader interface {
 }
 
 // Iterator walks keys in byte order. It is used by one goroutine at a time.
-// First, Last, SeekGE, SeekLT, Next and Prev report whether they landed on a
+// First, Last, SeekGE, SeekLT, Next, Leave and Prev report whether they landed on a
 // key; after false, Error tells whether that was the end or a failure. A new
 // iterator stands nowhere and is first moved by one of the first four. Past the
 // last key Prev leads back to it, and before the first key Next does.
@@ -70,6 +70,10 @@ type Iterator interface {
 	// SeekLT moves to the last key < key within the bounds.
 	SeekLT(key []byte) bool
 	Next() bool
+	// Leave is SeekGE(past) from a version key, where past is the lowest key above
+	// all versions of the same user key. Its cost does not grow with how many of
+	// these there are or were, and is that of Next if there are few.
+	Leave(past []byte) bool
 	Prev() bool
 	// Key and Value are valid until the iterator moves or closes.
 	Key() []byte

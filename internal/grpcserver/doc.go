@@ -1,7 +1,7 @@
 // Package grpcserver serves gRPC over HTTP/2 for a fraction of what a general
 // server costs: a unary call takes about 3 µs of CPU here under load, and 15 to 25
 // with grpc-go, which was measured to be most of what a read costs
-// (docs/decisions/0010-grpc-server.md).
+// (docs/decisions/0011-grpc-server.md).
 //
 // It owns connections, streams, flow control and the lives of handlers, and knows
 // nothing of what is served: services are those that protoc-gen-go-grpc makes, and

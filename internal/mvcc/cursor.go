@@ -170,7 +170,7 @@ func (c *engineCursor) leave() bool {
 		return c.iter.First()
 	}
 	c.target = append(c.target[:0], c.prefix...)
-	return c.advance(keyspace.AfterVersions(c.target))
+	return c.iter.Leave(keyspace.AfterVersions(c.target))
 }
 
 // stepsMax is how many steps are tried before a seek. The entry looked for is

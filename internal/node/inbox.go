@@ -1,6 +1,7 @@
 package node
 
 import (
+	"runtime"
 	"sync"
 
 	"github.com/miruvor/miruvor/internal/kv"
@@ -28,6 +29,8 @@ type inbox struct {
 	queue  []event
 	ticked bool
 	closed bool
+	// due says that somebody is about to wake the thread.
+	due bool
 }
 
 // put adds an event; after close it reports false. A tick that waits already
@@ -45,8 +48,31 @@ func (b *inbox) put(e event) bool {
 		b.ticked = true
 	}
 	b.queue = append(b.queue, e)
-	if len(b.queue) == 1 {
+	if len(b.queue) == 1 || b.due {
 		b.ready.Signal()
+	}
+	return true
+}
+
+// putSoon is put for what need not be alone: before it wakes the thread it lets
+// others run who may have something to add. Requests that arrive together are then
+// taken together, which costs one proposal and one message instead of many.
+func (b *inbox) putSoon(e event) bool {
+	b.mu.Lock()
+	if b.closed {
+		b.mu.Unlock()
+		return false
+	}
+	b.queue = append(b.queue, e)
+	first := len(b.queue) == 1 && !b.due
+	b.due = b.due || first
+	b.mu.Unlock()
+	if first {
+		runtime.Gosched()
+		b.mu.Lock()
+		b.due = false
+		b.ready.Signal()
+		b.mu.Unlock()
 	}
 	return true
 }

@@ -141,6 +141,7 @@ func (nowhere) Last() bool           { return false }
 func (nowhere) SeekGE(_ []byte) bool { return false }
 func (nowhere) SeekLT(_ []byte) bool { return false }
 func (nowhere) Next() bool           { return false }
+func (nowhere) Leave(_ []byte) bool  { return false }
 func (nowhere) Prev() bool           { return false }
 func (nowhere) Key() []byte          { return nil }
 func (nowhere) Value() []byte        { return nil }

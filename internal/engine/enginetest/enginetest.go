@@ -45,6 +45,7 @@ func Run(t *testing.T, s Subject) {
 		{"BatchIsUsedOnce", testBatchIsUsedOnce},
 		{"BatchOfManyMegabytes", testLargeBatch},
 		{"IterBounds", testIterBounds},
+		{"IterLeave", testIterLeave},
 		{"IterMoves", testIterMoves},
 		{"IterEnds", testIterEnds},
 		{"IterIsFrozen", testIterIsFrozen},

@@ -33,6 +33,45 @@ func testIterBounds(t *testing.T, s Subject) {
 	}
 }
 
+// testIterLeave leaves keys with few and with many versions, some of them deleted.
+func testIterLeave(t *testing.T, s Subject) {
+	e := s.open(t)
+	names := []string{"a", "ab", "b", "c", "d"}
+	commit(t, e, func(b engine.Batch) {
+		for i, name := range names {
+			for rev := range uint64(1 + 7*i) {
+				noError(t, b.Set(versionKey(name, 1+rev), []byte(name)))
+			}
+		}
+		noError(t, b.Set([]byte{5}, []byte("beyond")))
+	})
+	for _, flushed := range []bool{false, true} {
+		if flushed {
+			noError(t, e.Flush())
+		}
+		commit(t, e, func(b engine.Batch) {
+			for rev := range uint64(20) { // of all versions of c but the newest
+				noError(t, b.Delete(versionKey("c", 1+rev)))
+			}
+		})
+		it, err := e.NewIter(nil, nil)
+		noError(t, err)
+		var left []string
+		for ok := it.First(); ok && it.Key()[0] != 5; {
+			name := string(it.Value())
+			left = append(left, name)
+			past := versionPrefix(name)
+			past[len(past)-1]++
+			ok = it.Leave(past)
+		}
+		noError(t, it.Error())
+		noError(t, it.Close())
+		if !slices.Equal(left, names) {
+			t.Errorf("left %q, want %q", left, names)
+		}
+	}
+}
+
 // dumpBackwards is dump by Last and Prev.
 func dumpBackwards(t *testing.T, r engine.Reader, lower, upper []byte) []string {
 	t.Helper()

@@ -65,6 +65,19 @@ func (i *iter) Next() bool {
 	}
 }
 
+// leaveSteps is how many steps are tried before a seek, which costs as much as
+// many of them: what is looked for is mostly near.
+const leaveSteps = 4
+
+func (i *iter) Leave(past []byte) bool {
+	for range leaveSteps {
+		if !i.Next() || bytes.Compare(i.Key(), past) >= 0 {
+			return i.place == atKey
+		}
+	}
+	return i.SeekGE(past)
+}
+
 func (i *iter) Prev() bool {
 	switch i.place {
 	case atEnd:

@@ -91,6 +91,13 @@ func (i iterator) SeekLT(key []byte) bool {
 	return i.Iterator.SeekLT(align(key))
 }
 
+func (i iterator) Leave(past []byte) bool {
+	if key := i.Key(); split(key) == len(key) {
+		return i.SeekGE(past)
+	}
+	return i.NextPrefix()
+}
+
 func (i iterator) Error() error {
 	return wrap(i.Iterator.Error(), "iterate")
 }
