@@ -15,13 +15,23 @@ import (
 
 	"github.com/miruvor/miruvor/internal/etcdapi"
 	"github.com/miruvor/miruvor/internal/kv/kvfake"
+	"github.com/miruvor/miruvor/internal/node"
 )
 
+// overStores runs a test with etcd's own client of a fake, and of a node whose
+// shards part the queues.
+func overStores(t *testing.T, test func(*testing.T, *clientv3.Client)) {
+	t.Run("fake", func(t *testing.T) { test(t, etcdClient(t, kvfake.New())) })
+	t.Run("node", func(t *testing.T) {
+		shards := node.Cluster{Shards: 3, SplitAt: [][]byte{[]byte("job"), []byte("who/5")}}
+		test(t, etcdClient(t, startNode(t, shards)))
+	})
+}
+
 // etcdClient is etcd's own client of a server of the services.
-func etcdClient(t *testing.T) *clientv3.Client {
+func etcdClient(t *testing.T, store house) *clientv3.Client {
 	t.Helper()
-	fake := kvfake.New()
-	server := etcdapi.New(etcdapi.Options{Store: fake, Maintainer: fake}).
+	server := etcdapi.New(etcdapi.Options{Store: store, Maintainer: store}).
 		NewServer(etcdapi.ServerOptions{})
 	listener := bufconn.Listen(1 << 20)
 	ended := make(chan error, 1)
@@ -59,10 +69,11 @@ func newSession(t *testing.T, client *clientv3.Client) *concurrency.Session {
 
 // TestLockServiceAndMutex: who locks by the service and who locks by clientv3's
 // mutex keep each other out.
-func TestLockServiceAndMutex(t *testing.T) {
+func TestLockServiceAndMutex(t *testing.T) { overStores(t, testLockServiceAndMutex) }
+
+func testLockServiceAndMutex(t *testing.T, client *clientv3.Client) {
 	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
 	defer cancel()
-	client := etcdClient(t)
 	service := v3lockpb.NewLockClient(client.ActiveConnection())
 	session := newSession(t, client)
 
@@ -101,10 +112,11 @@ func TestLockServiceAndMutex(t *testing.T) {
 
 // TestElectionServiceAndClient: candidates of the service and of clientv3 follow
 // each other, and an observer sees all.
-func TestElectionServiceAndClient(t *testing.T) {
+func TestElectionServiceAndClient(t *testing.T) { overStores(t, testElectionServiceAndClient) }
+
+func testElectionServiceAndClient(t *testing.T, client *clientv3.Client) {
 	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
 	defer cancel()
-	client := etcdClient(t)
 	service := v3electionpb.NewElectionClient(client.ActiveConnection())
 
 	first, err := service.Campaign(ctx, &v3electionpb.CampaignRequest{
@@ -124,7 +136,8 @@ func TestElectionServiceAndClient(t *testing.T) {
 	won := make(chan error, 1)
 	go func() { won <- election.Campaign(ctx, "client") }()
 	awaitKeys(ctx, t, client, "who/", 2)
-	if _, err := service.Resign(ctx, &v3electionpb.ResignRequest{Leader: first.Leader}); err != nil {
+	resign := &v3electionpb.ResignRequest{Leader: first.Leader}
+	if _, err := service.Resign(ctx, resign); err != nil {
 		t.Fatal(err)
 	}
 	if err := <-won; err != nil {
