@@ -20,6 +20,7 @@ func (n *Node) Watch(ctx context.Context) (kv.WatchStream, error) {
 	s := &watchStream{
 		hub: h, woken: make(chan struct{}, 1), ended: make(chan struct{}),
 		watches: map[kv.WatchID]bool{}, adding: map[kv.WatchID]chan error{},
+		leaveWaiting: func() bool { return false },
 	}
 	if err := h.open(ctx, s); err != nil {
 		return nil, err
@@ -66,7 +67,7 @@ func (h *hub) open(ctx context.Context, s *watchStream) error {
 type watchStream struct {
 	hub *hub
 	id  watch.StreamID
-	// woken has room for one word that the queue is not empty any more; ended is
+	// woken has room for one word that there is something for Next; ended is
 	// closed at the end.
 	woken        chan struct{}
 	ended        chan struct{}
@@ -82,6 +83,10 @@ type watchStream struct {
 	// taken are the bytes taken that the hub was not told of.
 	taken  int
 	closed bool
+	// waiting is the context that Next waited with last. Its end wakes Next,
+	// until leaveWaiting is called.
+	waiting      context.Context
+	leaveWaiting func() bool
 }
 
 // Add implements kv.WatchStream.
@@ -151,33 +156,49 @@ func (s *watchStream) Progress() {
 // Next implements kv.WatchStream.
 func (s *watchStream) Next(ctx context.Context) (kv.WatchResponse, error) {
 	for {
-		if resp, ok := s.next(); ok {
-			return resp, nil
+		if resp, ok, err := s.next(ctx); ok || err != nil {
+			return resp, err
 		}
-		select {
-		case <-s.woken:
-		case <-s.ended:
-			return kv.WatchResponse{}, kv.ErrStopped
-		case <-ctx.Done():
-			return kv.WatchResponse{}, ctx.Err()
-		}
+		<-s.woken
 	}
 }
 
-// next takes the next response, if there is one and the stream is open.
-func (s *watchStream) next() (resp kv.WatchResponse, ok bool) {
+// next takes the next response, if there is one and the stream is open. If
+// there may be one later the stream is woken then, or when ctx ends.
+func (s *watchStream) next(ctx context.Context) (resp kv.WatchResponse, ok bool, err error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.closed || s.queue.empty() {
-		return resp, false
+	switch {
+	case s.closed:
+		return resp, false, kv.ErrStopped
+	case !s.queue.empty():
+		return s.take(), true, nil
+	case ctx.Err() != nil:
+		return resp, false, ctx.Err()
+	case ctx != s.waiting:
+		s.leaveWaiting()
+		s.waiting, s.leaveWaiting = ctx, context.AfterFunc(ctx, s.wake)
 	}
+	return resp, false, nil
+}
+
+// take takes the first response of the queue. s.mu is held.
+func (s *watchStream) take() kv.WatchResponse {
 	d := s.queue.pop()
 	if d.Response.Compacted != 0 {
 		delete(s.watches, d.Response.ID)
 	}
 	s.taken += d.Bytes
 	s.tell()
-	return d.Response, true
+	return d.Response
+}
+
+// wake has Next look again.
+func (s *watchStream) wake() {
+	select {
+	case s.woken <- struct{}{}:
+	default:
+	}
 }
 
 // tell reports what was taken, in portions that the hub reckons with.
@@ -200,10 +221,7 @@ func (s *watchStream) deliver(list []watch.Delivery) {
 		s.queue.push(d)
 	}
 	s.tell()
-	select {
-	case s.woken <- struct{}{}:
-	default:
-	}
+	s.wake()
 }
 
 // Close implements kv.WatchStream.
@@ -223,7 +241,9 @@ func (s *watchStream) end() {
 		return
 	}
 	s.closed, s.queue = true, deliveries{}
+	s.leaveWaiting()
 	close(s.ended)
+	s.wake()
 	if s.leaveContext != nil {
 		s.leaveContext()
 	}
