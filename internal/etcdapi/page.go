@@ -3,6 +3,10 @@ package etcdapi
 import (
 	"context"
 	"errors"
+	"math"
+
+	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/status"
 
 	"github.com/miruvor/miruvor/internal/kv"
 )
@@ -13,10 +17,13 @@ const (
 	// snapshotTries is how often a read of the latest revision begins again
 	// because a compaction overtook it.
 	snapshotTries = 3
+	// answerBytesMax is the most that gRPC and protobuf can send in a message.
+	answerBytesMax = math.MaxInt32
 )
 
-// read reads all that req asks for, as one snapshot, however much it is. The
-// count, if it was asked for, is that of the whole range.
+// read reads all that req asks for, as one snapshot, as far as an answer can hold
+// it. The count, if it was asked for, is that of the whole range. It returns what
+// the store does, or an error of gRPC's.
 func (a *API) read(ctx context.Context, req *kv.RangeRequest) (kv.RangeResponse, error) {
 	req.BytesMax = pageBytesMax
 	for try := 1; ; try++ {
@@ -38,7 +45,7 @@ func (a *API) readPages(ctx context.Context, req kv.RangeRequest) (kv.RangeRespo
 	if req.Revision == 0 {
 		req.Revision = resp.Revision
 	}
-	limit := req.Limit
+	limit, size := req.Limit, keyValuesSize(resp.KVs)
 	for resp.More && (limit == 0 || len(resp.KVs) < limit) {
 		if limit > 0 {
 			req.Limit = limit - len(resp.KVs)
@@ -49,6 +56,11 @@ func (a *API) readPages(ctx context.Context, req kv.RangeRequest) (kv.RangeRespo
 			return resp, err
 		}
 		resp.KVs, resp.More = append(resp.KVs, page.KVs...), page.More
+		if size += keyValuesSize(page.KVs); size > answerBytesMax {
+			return resp, status.Errorf(codes.ResourceExhausted,
+				"grpc: trying to send message larger than max (over %d bytes); "+
+					"ask in parts, with a limit, or by RangeStream", answerBytesMax)
+		}
 	}
 	return resp, nil
 }

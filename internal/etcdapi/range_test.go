@@ -11,6 +11,8 @@ import (
 	"testing"
 
 	pb "go.etcd.io/etcd/api/v3/etcdserverpb"
+	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/status"
 
 	"github.com/miruvor/miruvor/internal/kv"
 	"github.com/miruvor/miruvor/internal/kv/kvfake"
@@ -104,5 +106,29 @@ func TestOvertaken(t *testing.T) {
 				t.Errorf("%+v: asked %+v", test, req)
 			}
 		}
+	}
+}
+
+// endless is a store with no end of large values.
+type endless struct {
+	*kvfake.Store
+	page []kv.KeyValue
+}
+
+func (e endless) Range(context.Context, kv.RangeRequest) (kv.RangeResponse, error) {
+	return kv.RangeResponse{Revision: 2, KVs: e.page, More: true}, nil
+}
+
+// TestTooLong: what no message can hold is refused before it takes the memory.
+func TestTooLong(t *testing.T) {
+	value := make([]byte, 64<<20)
+	store := endless{kvfake.New(), []kv.KeyValue{{Key: []byte("k"), Value: value}}}
+	api := New(Options{Store: store, Maintainer: store})
+	got, err := api.read(t.Context(), &kv.RangeRequest{Range: kv.Range{Start: []byte("a")}})
+	if status.Code(failure(err)) != codes.ResourceExhausted {
+		t.Error(err)
+	}
+	if n := len(got.KVs); n != answerBytesMax/len(value)+1 {
+		t.Errorf("after %d values", n)
 	}
 }

@@ -6,7 +6,6 @@ import (
 	pb "go.etcd.io/etcd/api/v3/etcdserverpb"
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/status"
-	"google.golang.org/protobuf/encoding/protowire"
 
 	"github.com/miruvor/miruvor/internal/kv"
 )
@@ -128,15 +127,6 @@ func (c *chunks) last(ctx context.Context, chunk *chunkReply, more bool) error {
 	})
 	chunk.read.Count += rest.Count
 	return err
-}
-
-// keyValuesSize is what versions take in a message.
-func keyValuesSize(kvs []kv.KeyValue) int {
-	size := 0
-	for i := range kvs {
-		size += protowire.SizeTag(rangeKVs) + protowire.SizeBytes(keyValueSize(&kvs[i]))
-	}
-	return size
 }
 
 // nextChunk is how many keys the chunk after one of size keys may have, so that

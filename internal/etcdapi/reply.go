@@ -1,6 +1,8 @@
 package etcdapi
 
 import (
+	"slices"
+
 	"google.golang.org/protobuf/encoding/protowire"
 
 	"github.com/miruvor/miruvor/internal/kv"
@@ -110,10 +112,22 @@ func (r *chunkReply) append(b []byte) []byte {
 }
 
 func appendKeyValues(b []byte, field protowire.Number, kvs []kv.KeyValue) []byte {
+	if len(kvs) > 1 {
+		b = slices.Grow(b, keyValuesSize(kvs))
+	}
 	for i := range kvs {
 		b = appendKeyValue(b, field, &kvs[i])
 	}
 	return b
+}
+
+// keyValuesSize is what versions take in an answer.
+func keyValuesSize(kvs []kv.KeyValue) int {
+	size := 0
+	for i := range kvs {
+		size += protowire.SizeTag(rangeKVs) + protowire.SizeBytes(keyValueSize(&kvs[i]))
+	}
+	return size
 }
 
 // beginMessage begins a message in another, which lasts until endMessage: at is
