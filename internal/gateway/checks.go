@@ -31,14 +31,24 @@ func (c *checker) live() []check {
 	}}}
 }
 
-// ready are the checks of /readyz: a node that fails one can't serve now.
+// ready are the checks of /readyz: a node that fails one can't serve now. They are
+// etcd's, and leaders: a read may find what it wants in a shard that has one.
 func (c *checker) ready() []check {
 	return []check{
 		{"data_corruption", c.checkCorruption},
 		{"serializable_read", c.checkRead(true)},
 		{"linearizable_read", c.checkRead(false)},
 		{"non_learner", func(context.Context) error { return nil }},
+		{"leaders", c.checkLeaders},
 	}
+}
+
+func (c *checker) checkLeaders(ctx context.Context) error {
+	status, err := c.store.Status(ctx)
+	if err == nil && !status.Ready {
+		err = fmt.Errorf("%w: waiting for %s", kv.ErrNotReady, status.Waiting)
+	}
+	return err
 }
 
 func (c *checker) checkRead(serializable bool) func(context.Context) error {

@@ -26,10 +26,11 @@ func newProbes(opts *Options) map[string]http.Handler {
 	return probes
 }
 
-// onlyGet refuses all methods but GET, as etcd does.
+// onlyGet refuses all methods but GET, as etcd does, and HEAD, which load
+// balancers like.
 func onlyGet(serve http.HandlerFunc) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		if r.Method != http.MethodGet {
+		if r.Method != http.MethodGet && r.Method != http.MethodHead {
 			w.Header().Set("Allow", http.MethodGet)
 			http.Error(w, "Method Not Allowed", http.StatusMethodNotAllowed)
 			return

@@ -20,8 +20,18 @@ import (
 type ailing struct {
 	*kvfake.Store
 	mu sync.Mutex
-	// reads is what all reads fail with.
-	reads error
+	// reads is what all reads fail with, waiting what the node waits for.
+	reads   error
+	waiting string
+}
+
+// Status implements kv.Store.
+func (a *ailing) Status(ctx context.Context) (kv.Status, error) {
+	status, err := a.Store.Status(ctx)
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	status.Waiting, status.Ready = a.waiting, a.waiting == ""
+	return status, err
 }
 
 // Range implements kv.Store.
@@ -35,10 +45,10 @@ func (a *ailing) Range(ctx context.Context, req kv.RangeRequest) (kv.RangeRespon
 	return a.Store.Range(ctx, req)
 }
 
-func (a *ailing) fail(err error) {
+func (a *ailing) ail(reads error, waiting string) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	a.reads = err
+	a.reads, a.waiting = reads, waiting
 }
 
 // stage is a server with a gateway over a fake.

@@ -25,7 +25,7 @@ func TestStories(t *testing.T) {
 // run is a command: a method with a path, or what happens to the store.
 func (s *stage) run(t *testing.T, d *datadriven.TestData) string {
 	switch d.Cmd {
-	case "get", "post", "put", "options":
+	case "get", "post", "put", "head":
 		path := strings.TrimPrefix(d.CmdArgs[0].String(), "path=")
 		answer := s.ask(t, strings.ToUpper(d.Cmd), path, strings.NewReader(d.Input))
 		return strings.TrimRight(plain(answer), "\n") + "\n"
@@ -40,11 +40,12 @@ func (s *stage) run(t *testing.T, d *datadriven.TestData) string {
 		standing.Leader = 0
 		s.store.Stand(standing)
 	case "reads-fail":
-		s.store.fail(map[string]error{
+		s.store.ail(map[string]error{
 			"not-ready": fmt.Errorf("%w: waiting for n2", kv.ErrNotReady),
-			"corrupt":   kv.ErrCorrupt,
 			"other":     errors.New("something is wrong"),
-		}[d.CmdArgs[0].Key])
+		}[d.CmdArgs[0].Key], "")
+	case "waiting":
+		s.store.ail(nil, "leaders of shards s3")
 	default:
 		d.Fatalf(t, "no command %q", d.Cmd)
 	}

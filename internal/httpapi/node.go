@@ -9,7 +9,6 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/promhttp"
 
-	"github.com/miruvor/miruvor/internal/kv"
 	"github.com/miruvor/miruvor/internal/kvjson"
 )
 
@@ -23,37 +22,6 @@ func (a *api) status(w http.ResponseWriter, r *http.Request) error {
 	}
 	a.reached(w, status.Revision)
 	return answerJSON(w, r, kvjson.NewStatus(status))
-}
-
-// live is GET /livez: the process answers.
-func (a *api) live(w http.ResponseWriter, r *http.Request) error {
-	setRevision(w.Header(), a.lastSeen(r))
-	answer(w, r, http.StatusOK, kvjson.TextType, []byte("ok\n"))
-	return nil
-}
-
-// ready is GET /readyz: the node can serve, or says what it waits for.
-func (a *api) ready(w http.ResponseWriter, r *http.Request) error {
-	status, err := a.store.Status(r.Context())
-	if err != nil {
-		return err
-	}
-	a.reached(w, status.Revision)
-	if !status.Ready {
-		return problemError{kvjson.KindOf(kv.ErrNotReady).New("waiting for " + status.Waiting)}
-	}
-	answer(w, r, http.StatusOK, kvjson.TextType, []byte("ready\n"))
-	return nil
-}
-
-// version is GET /version.
-func (a *api) version(w http.ResponseWriter, r *http.Request) error {
-	status, err := a.store.Status(r.Context())
-	if err != nil {
-		return err
-	}
-	a.reached(w, status.Revision)
-	return answerJSON(w, r, map[string]string{"version": status.Version})
 }
 
 func answerJSON(w http.ResponseWriter, r *http.Request, v any) error {

@@ -50,9 +50,6 @@ func (a *api) routes(opts Options) []route {
 		{updateRoute + "{key}/{value}", []method{{"PUT", a.originalUpdate}}},
 		{deleteRoute + "{key}", []method{{"DELETE", a.originalDelete}}},
 
-		{"/livez", []method{{"GET", a.live}}},
-		{"/readyz", []method{{"GET", a.ready}}},
-		{"/version", []method{{"GET", a.version}}},
 		{"/metrics", []method{{"GET", a.metricsHandler(opts.Registry)}}},
 		{"/openapi.json", []method{{"GET", a.openAPI}}},
 	}
