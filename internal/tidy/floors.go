@@ -38,6 +38,7 @@ var floors = map[string]int{
 	"internal/gateway":    8,  // etcd's JSON over its gRPC services
 	"internal/portmux":    0,  // protocols that share a port
 	"internal/httpclient": 6,  // kv.Store over HTTP
+	"internal/etcdimport": 8,  // keys of an etcd into a kv.Store
 	"internal/bench":      7,  // load over HTTP
 	"internal/cli":        9,  // commands and wiring
 	"internal/nodetest":   10, // clusters of real processes, killed under load
