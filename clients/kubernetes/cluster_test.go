@@ -40,6 +40,14 @@ type process struct {
 
 // start starts the processes of a cluster and waits until they answer.
 func (c *cluster) start(program, dir string) error {
+	if err := c.launch(program, dir); err != nil {
+		return err
+	}
+	return c.awaitReady()
+}
+
+// launch starts the processes of a cluster.
+func (c *cluster) launch(program, dir string) error {
 	addrs, err := freeAddrs(2 * c.nodes)
 	if err != nil {
 		return err
@@ -67,7 +75,7 @@ func (c *cluster) start(program, dir string) error {
 		}
 		c.processes = append(c.processes, p)
 	}
-	return c.awaitReady()
+	return nil
 }
 
 func (p *process) start() error {

@@ -3,7 +3,9 @@ package kubernetes
 import (
 	"context"
 	"fmt"
+	"net"
 	"strconv"
+	"strings"
 	"testing"
 
 	"golang.org/x/sync/errgroup"
@@ -51,6 +53,32 @@ func TestServersAgree(t *testing.T) {
 			if len(list.Items) != 1 || counted(&list.Items[0]) != servers*updatesPerServer {
 				t.Errorf("server %d lists %+v", i, list.Items)
 			}
+		}
+	})
+}
+
+// TestServersStart starts an API server as soon as a node of its storage takes
+// connections: what it asks before the nodes are ready waits for them.
+func TestServersStart(t *testing.T) {
+	onEach(t, func(t *testing.T, c *cluster) {
+		if len(c.processes) == 0 {
+			t.Skip("the cluster has started already")
+		}
+		starting := &cluster{shape: c.shape}
+		defer starting.stop()
+		if err := starting.launch(c.processes[0].program, t.TempDir()); err != nil {
+			t.Fatal(err)
+		}
+		ctx, pod := testContext(t), &example.Pod{}
+		pod.Namespace, pod.Name = "test-ns", "early"
+		addr := strings.TrimPrefix(starting.endpoints[0], "http://")
+		eventually(ctx, t, "a node takes connections", func() bool {
+			conn, err := net.Dial("tcp", addr)
+			return err == nil && conn.Close() == nil
+		})
+		store := openOn(t, starting.through(0))
+		if err := store.Create(ctx, prefix+"test-ns/early", pod, nil, 0); err != nil {
+			t.Error(err)
 		}
 	})
 }
