@@ -1,6 +1,6 @@
 // Package node is one process of a cluster: it gives the pure workers below it
-// threads, time, disk and network, and implements kv.Store and kv.Maintainer for the protocols
-// above it.
+// threads, time, disk and network, and implements kv.Store and kv.Maintainer for
+// the protocols above it.
 //
 // It owns the data directory, the clock, every goroutine of a running node and
 // their order of starting and stopping. It holds no rule of its own about
