@@ -113,7 +113,7 @@ func (r *Replica) stepDown(out *Output) {
 // save asks for stable storage, then for what raft wants to hear about it.
 func (r *Replica) save(now wire.Instant, m *raftpb.Message, out *Output) {
 	rec := raftlog.Record{Shard: r.cfg.Shard, Entries: m.GetEntries()}
-	if m.GetTerm() != 0 {
+	if m.GetTerm() != 0 && r.mustKeep(m) {
 		rec.Hard = &raftpb.HardState{
 			Term: new(m.GetTerm()), Vote: new(m.GetVote()), Commit: new(m.GetCommit()),
 		}
@@ -146,6 +146,19 @@ func (r *Replica) save(now wire.Instant, m *raftpb.Message, out *Output) {
 	}
 	r.role.saves = append(r.role.saves, done)
 	out.Saves = append(out.Saves, save)
+}
+
+// mustKeep reports whether the hard state of m has to be saved. One that differs
+// from the last in its commit index alone waits for the next entries: after a
+// crash the leader tells it again, and a sync a write is spared.
+func (r *Replica) mustKeep(m *raftpb.Message) bool {
+	kept := &r.role.kept
+	if m.GetTerm() == kept.term && m.GetVote() == kept.vote &&
+		len(m.GetEntries()) == 0 && raft.IsEmptySnap(m.GetSnapshot()) {
+		return false
+	}
+	*kept = ballot{term: m.GetTerm(), vote: m.GetVote()}
+	return true
 }
 
 // respond delivers what a completed save allows: to raft here, and to others.

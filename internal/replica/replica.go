@@ -58,9 +58,14 @@ type role struct {
 	// restored counts the snapshots on their way into the engine; nothing is
 	// read meanwhile.
 	restoring int
+	// kept is what was saved last, or is about to be.
+	kept ballot
 	// saves are under way to stable storage, in their order.
 	saves []pendingSave
 }
+
+// ballot is a term, and whom this replica voted for in it.
+type ballot struct{ term, vote uint64 }
 
 // Held reports whether the engine holds a replica of a shard that is this
 // node's.
@@ -162,6 +167,7 @@ func (r *Replica) start(hard *raftpb.HardState, applied uint64) error {
 		return fmt.Errorf("shard %v: %w", r.cfg.Shard, err)
 	}
 	r.role.term = hard.GetTerm()
+	r.role.kept = ballot{term: hard.GetTerm(), vote: hard.GetVote()}
 	if err := errors.Join(r.loadLocks(), r.loadMarks()); err != nil {
 		return err
 	}
