@@ -82,14 +82,18 @@ func (m *eventsMessage) size() int {
 	return size
 }
 
-// fragments cuts the message, of whole events, into parts that stay below a
-// size, as far as a part has more than one event. All but the last say that
-// there is more.
+// fragments is the message if it stays below a size. Otherwise it is cut into
+// parts that do, as far as they have more than one event. All but the last say
+// that there is more.
 func (m *eventsMessage) fragments(events []kv.Event, bytesMax int) iter.Seq[eventsMessage] {
 	part, rest := *m, m.events
 	part.more, part.events = true, nil
 	head := part.size()
 	return func(yield func(eventsMessage) bool) {
+		if m.size() < bytesMax {
+			yield(*m)
+			return
+		}
 		for len(events) > 0 {
 			n, size := 0, 0
 			for n < len(events) {

@@ -143,12 +143,16 @@ func FuzzEncodedEvents(f *testing.F) {
 func FuzzFragments(f *testing.F) {
 	for seed := range uint64(50) {
 		f.Add(seed, uint16(seed*40))
+		f.Add(seed, uint16(0))
 	}
 	f.Fuzz(func(t *testing.T, seed uint64, bound uint16) {
 		r := random{rand.New(rand.NewPCG(seed, 0))}
 		m, events := r.message(), r.events(50)
 		m.events = encodeEvents(events)
-		bytesMax := int(bound) + 1
+		bytesMax, parts := int(bound)+1, 0
+		if bound == 0 {
+			bytesMax = m.size() + r.IntN(5) - 2
+		}
 		rest := events
 		for part := range m.fragments(events, bytesMax) {
 			if len(rest) == 0 {
@@ -162,6 +166,7 @@ func FuzzFragments(f *testing.F) {
 			if part.size() != len(data) {
 				t.Errorf("the size is %d, want %d", part.size(), len(data))
 			}
+			parts++
 			n := len(resp.Events)
 			want := etcdMessage(&m, rest[:n])
 			rest = rest[n:]
@@ -169,7 +174,7 @@ func FuzzFragments(f *testing.F) {
 			if !proto.Equal(resp, want) {
 				t.Fatalf("a part is %v, want %v", resp, want)
 			}
-			if n > 1 && len(data)+markBytesMissing(resp) >= bytesMax {
+			if n > 1 && n < len(events) && len(data)+markBytesMissing(resp) >= bytesMax {
 				t.Errorf("a part of %d events has %d bytes, bound %d", n, len(data), bytesMax)
 			}
 			if len(rest) > 0 && len(data)+eventFieldSize(&rest[0]) < bytesMax {
@@ -178,6 +183,9 @@ func FuzzFragments(f *testing.F) {
 		}
 		if len(rest) > 0 {
 			t.Errorf("%d events are in no part", len(rest))
+		}
+		if whole := m.size() < bytesMax || len(events) == 1; whole != (parts == 1) {
+			t.Errorf("%d parts of %d bytes, bound %d", parts, m.size(), bytesMax)
 		}
 	})
 }

@@ -22,10 +22,9 @@ type question struct {
 	last kv.WatchID
 }
 
-// ask asks the store, which answers in the order of the questions. A stream
-// without watches has no progress.
+// ask asks the store, which answers in the order of the questions.
 func (s *watchSender) ask(ofClient bool) {
-	if len(s.watches) == 0 || len(s.questions) >= questionsMax {
+	if len(s.questions) >= questionsMax {
 		return
 	}
 	s.questions = append(s.questions, question{ofClient, s.last})
@@ -59,7 +58,7 @@ func (s *watchSender) answer(revision kv.Revision) error {
 
 // answerAll answers for all watches, or not at all. A watch that came after
 // the question may not have got as far: then it is put again. One from the
-// future has no progress yet.
+// future has no progress yet, nor has a stream without watches.
 func (s *watchSender) answerAll(q question, revision kv.Revision) error {
 	if q.last < s.last {
 		s.ask(true)
@@ -89,7 +88,7 @@ func (s *watchSender) tick() {
 			continue
 		}
 		wanted, due = true, due || w.quiet
-		w.due, w.quiet = w.due || w.quiet, true
+		w.due, w.quiet = w.quiet, true
 	}
 	if due {
 		s.ask(false)

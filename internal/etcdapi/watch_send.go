@@ -175,7 +175,7 @@ func (s *watchSender) sendEvents(w *watch, resp *kv.WatchResponse) error {
 	m := eventsMessage{
 		standing: s.api.maint.Standing(), revision: resp.Revision, id: w.id, events: encoded.bytes,
 	}
-	if !w.fragment || len(resp.Events) == 1 || m.size() < s.api.fragmentBytes() {
+	if !w.fragment {
 		return s.out.putEvents(m)
 	}
 	for part := range m.fragments(resp.Events, s.api.fragmentBytes()) {
