@@ -36,7 +36,8 @@ type Swept struct {
 	Done bool
 	// Entries were walked; Versions were deleted. VersionBytes are those of
 	// their keys and values, of which a value is taken to be as long as the
-	// newest of its key, or the one before its deletion. HistoryBytes are those of the entries deleted.
+	// newest of its key, or as the one before its deletion. HistoryBytes are
+	// those of the entries deleted.
 	Entries, Versions          int
 	VersionBytes, HistoryBytes int64
 }
