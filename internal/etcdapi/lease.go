@@ -116,8 +116,5 @@ func (s *leaseServer) renew(
 
 // revision is the current one. It costs a read.
 func (a *API) revision(ctx context.Context) (kv.Revision, error) {
-	resp, err := a.store.Range(ctx, kv.RangeRequest{
-		Range: kv.PointRange([]byte{0}), CountOnly: true,
-	})
-	return resp.Revision, err
+	return a.currentRevision(ctx, []byte{0})
 }

@@ -26,7 +26,8 @@ type Options struct {
 	// Limits are checked before the store sees a request; zero is
 	// kv.DefaultLimits. They should be the store's.
 	Limits kv.Limits
-	// RequestTimeout bounds every call of the store but a watch; 0 is 5 s.
+	// RequestTimeout bounds what services do of their own accord; 0 is 5 s. The
+	// calls of KV and Lease are bounded by the store, at no cost here.
 	RequestTimeout time.Duration
 	// ElectionTimeout is about how long it takes to have a leader again: streams
 	// whose clients need one end after three of them without; 0 is 1 s.
