@@ -1,72 +1,96 @@
-package etcdtest
+package etcdtest_test
 
 import (
 	"flag"
 	"path"
+	"slices"
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/miruvor/miruvor/internal/etcdtest"
+	"github.com/miruvor/miruvor/internal/etcdtest/cluster"
 )
 
-var only = flag.String("only", "", "replay only scripts with this in their name")
-
-// patience is how long an answer on a stream may take on a busy machine.
-var patience = flag.Duration("patience", 10*time.Second, "how long an answer may take")
+var (
+	only     = flag.String("only", "", "replay only scripts with this in their name")
+	patience = flag.Duration("patience", 10*time.Second, "how long what a watch tells may take")
+)
 
 // TestConformance puts to Miruvor what was put to etcd, and compares.
 func TestConformance(t *testing.T) {
+	edges, err := etcdtest.Edges()
+	if err != nil {
+		t.Fatal(err)
+	}
+	walks, err := etcdtest.Walks()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if testing.Short() || slow {
+		walks = walks[:min(2, len(walks))]
+	}
 	for _, test := range []struct {
 		name   string
-		size   int
 		splits [][]byte
 	}{
-		{"one_shard", 1, nil},
-		{"eight_shards", 1, Splits()},
+		{"one_shard", nil},
+		{"eight_shards", etcdtest.Splits()},
 	} {
 		t.Run(test.name, func(t *testing.T) {
-			open := func(t *testing.T) *Runner {
-				c, err := StartCluster(t.Context(), test.size, test.splits)
-				if err != nil {
-					t.Fatal(err)
+			for _, s := range slices.Concat(edges, walks) {
+				if !strings.Contains(s.Name, *only) {
+					continue
 				}
-				t.Cleanup(func() {
-					if err := c.Close(); err != nil {
-						t.Error(err)
-					}
+				name := strings.TrimPrefix(s.Name, "testdata/")
+				t.Run(strings.TrimSuffix(name, path.Ext(name)), func(t *testing.T) {
+					t.Parallel()
+					replay(t, test.splits, s)
 				})
-				return &Runner{Conn: c.Conn, Patience: *patience}
 			}
-			replayAll(t, open, Edges)
-			replayAll(t, open, Walks)
 		})
 	}
 }
 
-// replayAll replays scripts at one server, but those that need a fresh one.
-func replayAll(
-	t *testing.T, open func(*testing.T) *Runner, load func() ([]*Script, error),
-) {
-	scripts, err := load()
+// replay puts the script to a server of its own. One of edges goes on after a
+// mismatch: its steps have more to do with its theme than with each other.
+func replay(t *testing.T, splits [][]byte, s *etcdtest.Script) {
+	c, err := cluster.Start(t.Context(), 1, splits)
 	if err != nil {
 		t.Fatal(err)
 	}
-	shared := open(t)
-	for _, s := range scripts {
-		if !strings.Contains(s.Name, *only) {
-			continue
+	defer func() {
+		if err := c.Close(); err != nil {
+			t.Error(err)
 		}
-		t.Run(strings.TrimSuffix(path.Base(s.Name), ".txt"), func(t *testing.T) {
-			r := shared
-			if s.Fresh() {
-				r = open(t)
-			}
-			found, err := r.Replay(t.Context(), s)
-			if err != nil {
-				t.Error(err)
-			}
-			for _, m := range found {
-				t.Error(m)
-			}
+	}()
+	r := &etcdtest.Runner{
+		Conn: c.Conn, Patience: *patience, Thorough: strings.Contains(s.Name, "/edges/"),
+	}
+	found, err := r.Replay(t.Context(), s)
+	if err != nil {
+		t.Error(err)
+	}
+	for _, m := range etcdtest.Unmeant(s, found) {
+		t.Error(m)
+	}
+}
+
+// TestDifferencesAreShown: each names a script that is there.
+func TestDifferencesAreShown(t *testing.T) {
+	edges, err := etcdtest.Edges()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, d := range etcdtest.Differences {
+		shown := slices.ContainsFunc(edges, func(s *etcdtest.Script) bool {
+			return path.Base(s.Name) == d.Script+".txt"
 		})
+		if !shown && len(d.Requests) > 0 {
+			t.Errorf("there is no script %q", d.Script)
+		}
+		if d.Why == "" {
+			t.Errorf("%s, %q: why?", d.Script, d.Requests)
+		}
 	}
 }

@@ -155,8 +155,11 @@ func (d *dice) lease() string {
 type blend struct{ puts, deletes, nests bool }
 
 var blends = []blend{
-	{puts: true, nests: true}, {puts: true, nests: true}, {deletes: true, nests: true},
-	{puts: true, deletes: true}, {puts: true, deletes: true},
+	{puts: true, nests: true},
+	{puts: true, nests: true},
+	{deletes: true, nests: true},
+	{puts: true, deletes: true},
+	{puts: true, deletes: true},
 }
 
 const depthMax = 2

@@ -34,7 +34,8 @@
 //	close S          cancels all watches of S and closes it
 //
 // A line "with key=value" before a request adds metadata. $12<text #> is the
-// text twelve times, # counting from 0; $lease is the id that a server chose.
+// text twelve times, # counting from 0; $lease is the id of a lease that the
+// server chose, and $member its own.
 //
 // Invariants:
 //

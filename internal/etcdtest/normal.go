@@ -24,7 +24,7 @@ const ttlTolerance = 2 * time.Second
 var revisionFields = []protoreflect.Name{
 	"revision", "start_revision", "compact_revision", "hash_revision",
 	"min_mod_revision", "max_mod_revision", "min_create_revision", "max_create_revision",
-	"mod_revision", "create_revision",
+	"mod_revision", "create_revision", "rev",
 }
 
 // incomparable are the fields on which no two servers need to agree.
@@ -43,6 +43,7 @@ var incomparable = map[protoreflect.FullName]bool{
 	"etcdserverpb.StatusResponse.raftAppliedIndex": true,
 	"etcdserverpb.StatusResponse.raftTerm":         true,
 	"etcdserverpb.StatusResponse.storageVersion":   true,
+	"etcdserverpb.StatusResponse.dbSizeQuota":      true,
 	"etcdserverpb.Member.ID":                       true,
 	"etcdserverpb.Member.name":                     true,
 	"etcdserverpb.Member.peerURLs":                 true,
@@ -65,7 +66,7 @@ func shiftRevisions(m protoreflect.Message, by int64) {
 			}
 		case field.Message() != nil:
 			shiftRevisions(value.Message(), by)
-		case field.Kind() == protoreflect.Int64Kind && slices.Contains(revisionFields, field.Name()):
+		case slices.Contains(revisionFields, field.Name()):
 			if rev := value.Int(); rev > 0 && rev < revisionMax {
 				m.Set(field, protoreflect.ValueOfInt64(rev+by))
 			}

@@ -95,8 +95,9 @@ func parseMessage(
 var repeated = regexp.MustCompile(`(?s)\$(\d+)<(.*?)>`)
 
 // expand writes out what the text abbreviates.
-func expand(text, lease string) string {
-	text = strings.ReplaceAll(text, "$lease", lease)
+func (r *Runner) expand(text string) string {
+	text = strings.ReplaceAll(text, "$lease", r.lease)
+	text = strings.ReplaceAll(text, "$member", r.member)
 	return repeated.ReplaceAllStringFunc(text, func(match string) string {
 		parts := repeated.FindStringSubmatch(match)
 		count, err := strconv.Atoi(parts[1])

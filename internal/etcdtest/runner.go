@@ -28,6 +28,9 @@ const (
 // callTimeout bounds a call, and how long a server has to cancel a watch.
 const callTimeout = 30 * time.Second
 
+// catchUp is how long an etcd takes until all watches have caught up.
+const catchUp = 250 * time.Millisecond
+
 // Runner puts scripts to a server that nobody else uses meanwhile. It runs one
 // script at a time.
 type Runner struct {
@@ -37,16 +40,22 @@ type Runner struct {
 	Quiet time.Duration
 	// Patience is how long the known answer may take to come on a stream.
 	Patience time.Duration
-	// LeaksPrev says that the server is an etcd 3.7, which tells a watch what
-	// was before an event if any other watch asked for that, and came first.
-	LeaksPrev bool
+	// Thorough goes on after a mismatch; else the rest up to the next begin is
+	// skipped, since little of it could match.
+	Thorough bool
+	// Etcd says that the server is an etcd 3.7, which tells a watch what was
+	// before an event if any other watch asked for that and came first, and
+	// which takes a while until a watch that begins in the past counts like any
+	// other: that is waited for.
+	Etcd bool
 
 	// begun is when the script began.
 	begun time.Time
 	// base is what revision 1 of the script is on the server.
 	base int64
-	// lease is the id that the server last chose, in decimal.
+	// lease is the id that the server last chose, in decimal. member is its own.
 	lease   string
+	member  string
 	streams map[string]*stream
 }
 
@@ -73,17 +82,18 @@ func (r *Runner) Record(ctx context.Context, s *Script) error {
 	})
 }
 
-// Replay puts the script to a server and compares. After a mismatch it goes on
-// at the next begin, since little of what follows could match. An error means
-// that a script makes no sense, or that the server does not answer at all.
+// Replay puts the script to a server and compares. An error means that a script
+// makes no sense, or that the server does not answer at all.
 func (r *Runner) Replay(ctx context.Context, s *Script) ([]Mismatch, error) {
 	var found []Mismatch
 	err := r.run(ctx, s, func(step *Step) (goOn bool, err error) {
 		got, err := r.do(ctx, step.Request, &step.Answer)
 		if err == nil && got != step.Answer {
 			found = append(found, Mismatch{s.Name, step.Line, step.Request, got, step.Answer})
-			r.closeStreams() // what came by now is of no interest
-			return false, nil
+			if !r.Thorough {
+				r.closeStreams() // what came by now is of no interest
+			}
+			return r.Thorough, nil
 		}
 		return true, err
 	})
@@ -116,9 +126,12 @@ func (r *Runner) run(
 
 // do is one request; want is the answer to wait for, nil if it is unknown.
 func (r *Runner) do(ctx context.Context, request string, want *string) (string, error) {
-	cmd, err := parseCommand(expand(request, r.lease))
+	cmd, err := parseCommand(r.expand(request))
 	if err != nil {
 		return "", err
+	}
+	if r.Etcd && want != nil && len(r.streams) > 0 && minds(request) {
+		time.Sleep(catchUp)
 	}
 	if cmd.meta != nil {
 		ctx = metadata.NewOutgoingContext(ctx, cmd.meta)
@@ -139,6 +152,15 @@ func (r *Runner) do(ctx context.Context, request string, want *string) (string, 
 	}
 	return r.call(ctx, cmd)
 }
+
+// minds reports whether the answer may be another while watches catch up.
+func minds(request string) bool {
+	return strings.HasPrefix(request, "Compact") || cancels(request) ||
+		strings.HasSuffix(request, "\nprogress")
+}
+
+// cancels reports whether the request cancels a watch.
+func cancels(request string) bool { return strings.Contains(request, "\ncancel ") }
 
 // begin empties the store. The current revision is then 1, and compacted; it
 // deleted the key "begin" and nothing else.
@@ -161,6 +183,7 @@ func (r *Runner) begin(ctx context.Context) error {
 		return fmt.Errorf("delete: %w", err)
 	}
 	r.begun, r.base, r.lease = time.Now(), deleted.Header.Revision, ""
+	r.member = fmt.Sprint(deleted.Header.MemberId)
 	if _, err := client.Compact(ctx, &pb.CompactionRequest{Revision: r.base}); err != nil {
 		return fmt.Errorf("compact: %w", err)
 	}
@@ -188,19 +211,23 @@ func (r *Runner) sendWatches(ctx context.Context, cmd command, want *string) (st
 	s := r.streams[cmd.args]
 	if s == nil {
 		var err error
-		if s, err = openStream(ctx, r.Conn, r.LeaksPrev); err != nil {
+		if s, err = openStream(ctx, r.Conn, r.Etcd); err != nil {
 			return "", err
 		}
 		r.streams[cmd.args] = s
 	}
+	lines := 0
 	for line := range strings.Lines(cmd.body) {
 		req, err := watchRequest(line, r.base)
 		if err != nil {
 			return "", err
 		}
 		s.send(req)
+		if req.GetCreateRequest() != nil {
+			lines++
+		}
 	}
-	return r.tell(ctx, s, 0, want)
+	return r.tell(ctx, s, lines, want)
 }
 
 // watchRequest parses "create fields", "cancel fields" and "progress".
@@ -238,7 +265,7 @@ func (r *Runner) tell(ctx context.Context, s *stream, lines int, want *string) (
 	if want == nil {
 		got, err = s.tellQuiet(ctx, r.base, lines, r.Quiet)
 	} else {
-		got, err = s.tellWanted(ctx, r.base, expand(*want, r.lease), r.Patience)
+		got, err = s.tellWanted(ctx, r.base, r.expand(*want), r.Patience)
 	}
 	return r.hideLease(got), err
 }

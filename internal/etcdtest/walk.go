@@ -36,8 +36,10 @@ type walker struct {
 	dice   dice
 	script *Script
 	// waiting tells of each stream that was opened whether a watch of it may
-	// wait for a revision that has not come.
-	waiting map[string]bool
+	// wait for a revision that has not come. compacted tells whether one may
+	// have been canceled for what was compacted.
+	waiting   map[string]bool
+	compacted bool
 }
 
 func (w *walker) walk(ctx context.Context) error {
@@ -56,8 +58,9 @@ func (w *walker) walk(ctx context.Context) error {
 	}
 	for range steps {
 		request := draw()
-		if strings.HasPrefix(request, "Compact") {
+		if compacts := strings.HasPrefix(request, "Compact"); compacts || cancels(request) {
 			// It may end watches that have not told everything yet.
+			w.compacted = w.compacted || compacts
 			if err := w.receiveAll(ctx); err != nil {
 				return err
 			}
@@ -123,7 +126,9 @@ func (w *walker) watching() string {
 		return verbRecv + " " + name
 	case chance < 7 && open != nil:
 		alive := open.told.alive()
-		if len(alive) > 0 && !w.waiting[name] {
+		if len(alive) > 0 && !w.waiting[name] && !w.compacted {
+			// Of any other stream, etcd leaves the request unanswered.
+
 			return fmt.Sprintf("%s %s\nprogress", verbWatch, name)
 		}
 	case chance < 8 && open != nil:

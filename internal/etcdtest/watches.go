@@ -21,7 +21,8 @@ type watches struct {
 	// closing means that answers to cancel requests are the runner's own.
 	closing bool
 	ended   bool
-	// leaksPrev is as in Runner.
+	// leaksPrev says that what was before an event may come without being
+	// asked for.
 	leaksPrev bool
 }
 

@@ -1,4 +1,8 @@
-package etcdtest
+// Package cluster is a Miruvor in the test's own process, serving etcd's API.
+//
+// It owns the nodes, the server in front of the last of them and a connection
+// to that. Its caller closes it.
+package cluster
 
 import (
 	"context"
@@ -29,9 +33,9 @@ type Cluster struct {
 	served chan error
 }
 
-// StartCluster starts so many nodes, the key space split at splits, and waits
+// Start starts so many nodes, the key space split at splits, and waits
 // until they serve.
-func StartCluster(ctx context.Context, size int, splits [][]byte) (*Cluster, error) {
+func Start(ctx context.Context, size int, splits [][]byte) (*Cluster, error) {
 	c := &Cluster{}
 	if err := c.start(ctx, size, splits); err != nil {
 		return nil, errors.Join(err, c.Close())
@@ -46,7 +50,8 @@ func (c *Cluster) start(ctx context.Context, size int, splits [][]byte) error {
 		if err != nil {
 			return err
 		}
-		shape.Members = append(shape.Members, node.Member{Name: fmt.Sprintf("n%d", i+1), Peer: addr})
+		name := fmt.Sprintf("n%d", i+1)
+		shape.Members = append(shape.Members, node.Member{Name: name, Peer: addr})
 	}
 	for _, m := range shape.Members {
 		n, err := node.Start(node.Config{
@@ -72,7 +77,7 @@ func (c *Cluster) serve(n *node.Node) error {
 	if err != nil {
 		return err
 	}
-	api := etcdapi.New(etcdapi.Options{Store: n, Maintainer: house{n}})
+	api := etcdapi.New(etcdapi.Options{Store: n, Maintainer: n})
 	c.server = api.NewServer(etcdapi.ServerOptions{})
 	c.served = make(chan error, 1)
 	go func() { c.served <- c.server.Serve(listener) }()

@@ -1,0 +1,5 @@
+//go:build !race
+
+package etcdtest_test
+
+const slow = false
