@@ -21,7 +21,7 @@ func (s *clusterServer) MemberList(
 	ctx context.Context, r *pb.MemberListRequest,
 ) (*pb.MemberListResponse, error) {
 	if r.Linearizable {
-		if _, err := s.api.revision(ctx); err != nil {
+		if _, err := s.api.currentRevision(ctx, []byte{0}); err != nil {
 			return nil, failure(err)
 		}
 	}

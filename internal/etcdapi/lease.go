@@ -16,6 +16,9 @@ type leaseServer struct {
 	api *API
 }
 
+// anyKey is asked for where only the current revision matters.
+var anyKey = []byte{0}
+
 // LeaseGrant makes a lease.
 func (s *leaseServer) LeaseGrant(
 	ctx context.Context, r *pb.LeaseGrantRequest,
@@ -49,7 +52,7 @@ func (s *leaseServer) LeaseTimeToLive(
 	lease, err := s.api.store.LeaseTimeToLive(ctx, kv.LeaseID(r.ID), r.Keys)
 	if errors.Is(err, kv.ErrLeaseNotFound) {
 		lease = kv.Lease{TTL: -1}
-		lease.Revision, err = s.api.revision(ctx)
+		lease.Revision, err = s.api.currentRevision(ctx, anyKey)
 	}
 	if err != nil {
 		return nil, failure(err)
@@ -104,7 +107,7 @@ func (s *leaseServer) renew(
 	lease, err := s.api.store.LeaseKeepAlive(ctx, id)
 	if errors.Is(err, kv.ErrLeaseNotFound) {
 		lease = kv.Lease{}
-		lease.Revision, err = s.api.revision(ctx)
+		lease.Revision, err = s.api.currentRevision(ctx, anyKey)
 	}
 	if err != nil {
 		return nil, err
@@ -112,9 +115,4 @@ func (s *leaseServer) renew(
 	return &pb.LeaseKeepAliveResponse{
 		Header: s.api.header(lease.Revision), ID: int64(id), TTL: lease.TTL,
 	}, nil
-}
-
-// revision is the current one. It costs a read.
-func (a *API) revision(ctx context.Context) (kv.Revision, error) {
-	return a.currentRevision(ctx, []byte{0})
 }
