@@ -1,10 +1,13 @@
 package cli
 
 import (
+	"bytes"
 	"context"
+	"encoding/json"
 	"errors"
 	"flag"
 	"fmt"
+	"io"
 	"math/rand/v2"
 	"net"
 	"net/http"
@@ -12,6 +15,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"regexp"
 	"strconv"
 	"strings"
 	"sync"
@@ -56,6 +60,7 @@ func TestScripts(t *testing.T) {
 			// kill knows SIGINT and SIGKILL only.
 			"terminate": terminate,
 			"watched":   watched,
+			"answers":   answers,
 			"alarm":     alarm,
 			"flip":      flip,
 			"unfinish":  unfinish,
@@ -213,6 +218,27 @@ func unfinish(ts *testscript.TestScript, _ bool, args []string) {
 	ts.Check(err)
 	half := strings.Replace(string(data), `"finished": true`, `"finished": false`, 1)
 	ts.Check(os.WriteFile(path, []byte(half), 0o600))
+}
+
+// answers METHOD PATH BODY PATTERN asks the node at $MIRUVOR_ENDPOINTS over HTTP,
+// which answers with what the pattern matches.
+func answers(ts *testscript.TestScript, _ bool, args []string) {
+	method, path, body, pattern := args[0], args[1], args[2], args[3]
+	req, err := http.NewRequestWithContext(context.Background(), method,
+		"http://"+ts.Getenv("MIRUVOR_ENDPOINTS")+path, strings.NewReader(body))
+	ts.Check(err)
+	resp, err := http.DefaultClient.Do(req)
+	ts.Check(err)
+	defer resp.Body.Close()
+	text, err := io.ReadAll(resp.Body)
+	ts.Check(err)
+	// Some builds put spaces in.
+	if compact := (&bytes.Buffer{}); json.Compact(compact, text) == nil {
+		text = compact.Bytes()
+	}
+	if !regexp.MustCompile(pattern).Match(text) {
+		ts.Fatalf("%s %s answers %s\nwhich %s does not match", method, path, text, pattern)
+	}
 }
 
 // await PORT waits until the node with this client port is ready; with a ! in
