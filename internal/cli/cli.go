@@ -6,8 +6,8 @@
 // parts. It holds no rule about data: client commands speak kv.Store over
 // HTTP, servers start nodes and put the APIs over them.
 //
-//		put get del scan txn watch lease compact status bench backup
-//		      └──────> httpclient, bench, backup ───────> a node's client port
+//		put get del scan txn watch lease compact status bench backup import
+//		      └──> httpclient, bench, backup, etcdimport ──> a node's client port
 //		start ──> config (flag > environment > file) ──> instance: node + door
 //		demo ───────────────────────────────────────────> several instances
 //		door ──> portmux ──> grpcserver(etcdapi), http.Server(gateway, httpapi)
@@ -82,7 +82,8 @@ func newRoot() *cobra.Command {
 	)
 	root.AddCommand(newDemo(), newStart(), newCheck(), newRestore())
 	root.AddCommand(newPut(), newGet(), newDel(), newScan(), newTxn(), newWatch(), newLease(),
-		newCompact(), newStatus(), newAlarm(), newBench(), newBackup(), newVersion())
+		newCompact(), newStatus(), newAlarm(), newBench(), newBackup(), newImport(),
+		newVersion())
 	root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return usageError{err} })
 	refuseUsage(root)
 	return root

@@ -15,11 +15,15 @@ import (
 // one if that is compacted, and again if leases ended under their keys. Then the
 // mark says that it is copied.
 func (j *job) copyAll(ctx context.Context) error {
-	for {
+	for compacted := 0; ; {
 		j.summary.Rounds++
 		err := j.copyOnce(ctx)
 		switch {
 		case errors.Is(err, errSourceCompacted):
+			if compacted++; compacted == compactedMax {
+				return fmt.Errorf("%d times, all keys could not be read fast enough: %w",
+					compacted, err)
+			}
 			j.logger.Warn("the source has compacted the revision that was copied, "+
 				"a later one is compared", "revision", int64(j.target.mark.Revision))
 		case err != nil:
@@ -36,6 +40,9 @@ func (j *job) copyAll(ctx context.Context) error {
 		}
 	}
 }
+
+// compactedMax is how often compaction may overtake a copy.
+const compactedMax = 5
 
 // beginCopy has the keys compared from the first on, at the source's present.
 func (j *job) beginCopy(ctx context.Context) error {

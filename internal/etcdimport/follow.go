@@ -38,7 +38,8 @@ func (j *job) followAll(ctx context.Context) error {
 		if isFinal(err) || time.Since(failing) >= j.retryFor {
 			return err
 		}
-		j.logger.Warn("the watch begins anew", "from", int64(j.target.mark.Revision)+1, "error", err)
+		j.logger.Warn("the watch begins anew",
+			"from", int64(j.target.mark.Revision)+1, "error", err)
 		if !sleep(ctx, pause) {
 			return ctx.Err()
 		}
@@ -83,8 +84,12 @@ const tickPause = time.Second
 
 // follow writes what one watch tells.
 func (j *job) follow(ctx context.Context) error {
-	j.progress = Progress{Phase: Following, Position: j.target.mark.Revision, Head: j.progress.Head}
-	w, err := j.source.startWatch(ctx, j.target.mark.Revision+1)
+	position := j.target.mark.Revision
+	j.progress = Progress{
+		Phase: Following, Position: position, Head: max(position, j.progress.Head),
+	}
+	j.tell()
+	w, err := j.source.startWatch(ctx, position+1)
 	if err != nil {
 		return &watchError{err}
 	}

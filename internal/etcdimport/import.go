@@ -65,7 +65,7 @@ func (j *job) begin(ctx context.Context, overwrite bool) error {
 	if err != nil {
 		return fmt.Errorf("source: %w", err)
 	}
-	j.summary.Source = at.cluster
+	j.summary.Source, j.progress.Head = at.cluster, at.revision
 	found, err := j.target.load(ctx)
 	if err != nil && !errors.Is(err, errMark) {
 		return fmt.Errorf("target: %w", err)
@@ -128,10 +128,12 @@ func (j *job) resume(ctx context.Context, at standing) error {
 			int64(at.revision), int64(next.Revision))
 	}
 	j.summary.Resumed = true
-	if intact, err := j.keeper.intact(ctx); err != nil || !intact {
-		next.Copied, next.After = false, nil
-		next.Revision = at.revision
-		return errors.Join(err, j.target.commit(ctx, nil, next))
+	intact, err := j.keeper.adopt(ctx, next.Revision)
+	if err != nil {
+		return fmt.Errorf("leases: %w", err)
+	}
+	if !intact {
+		next.Revision, next.Copied, next.After = at.revision, false, nil
 	}
 	return j.target.commit(ctx, nil, next)
 }

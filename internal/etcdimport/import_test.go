@@ -153,6 +153,22 @@ func (w *world) do() etcdimport.Summary {
 	return sum
 }
 
+// refused imports, which has to fail so.
+func (w *world) refused(want error) {
+	w.t.Helper()
+	if _, err := etcdimport.Import(w.t.Context(), w.opts); !errors.Is(err, want) {
+		w.t.Errorf("got %v, want %v", err, want)
+	}
+}
+
+func (w *world) hasLease(id kv.LeaseID, want bool) {
+	w.t.Helper()
+	_, err := w.to.LeaseTimeToLive(w.t.Context(), id, false)
+	if (err == nil) != want || err != nil && !errors.Is(err, kv.ErrLeaseNotFound) {
+		w.t.Errorf("lease %d is there, or not: %v", id, err)
+	}
+}
+
 // contents are the keys of a store, with values and leases.
 func contents(t *testing.T, store kv.Store, keys kv.Range) []string {
 	t.Helper()
@@ -172,7 +188,7 @@ func (w *world) same() {
 	w.t.Helper()
 	from, to := contents(w.t, w.from, kv.Range{}), contents(w.t, w.to, kv.Range{})
 	if !slices.Equal(from, to) {
-		w.t.Errorf("the source has %d keys, the target %d; the source:\n%.600v\nthe target:\n%.600v",
+		w.t.Errorf("%d keys, the target has %d; the source:\n%.600v\nthe target:\n%.600v",
 			len(from), len(to), from, to)
 	}
 }
@@ -221,9 +237,7 @@ func TestPrefix(t *testing.T) {
 		if got := contents(w.t, w.to, kv.Range{}); !slices.Equal(got, want) {
 			w.t.Errorf("the target has %v, want %v", got, want)
 		}
-		if _, err := w.to.LeaseTimeToLive(w.t.Context(), 6, false); err == nil {
-			w.t.Error("a lease was copied that nothing hangs on")
-		}
+		w.hasLease(6, false) // nothing that was copied hangs on it
 	})
 }
 
@@ -237,9 +251,7 @@ func TestNotEmpty(t *testing.T) {
 				w.t.Fatal(err)
 			}
 		}
-		if _, err := etcdimport.Import(w.t.Context(), w.opts); !errors.Is(err, etcdimport.ErrNotEmpty) {
-			w.t.Errorf("got %v, want a refusal", err)
-		}
+		w.refused(etcdimport.ErrNotEmpty)
 		if got := contents(w.t, w.to, kv.Range{}); len(got) != 2 || got[0] != "a=old 0" {
 			w.t.Errorf("the target has %v", got)
 		}
@@ -253,9 +265,7 @@ func TestNotEmpty(t *testing.T) {
 func TestItself(t *testing.T) {
 	inWorld(t, func(w *world) {
 		w.opts.From = etcdOf(w.t, w.to)
-		if _, err := etcdimport.Import(w.t.Context(), w.opts); !errors.Is(err, kv.ErrInvalid) {
-			w.t.Errorf("got %v, want a refusal", err)
-		}
+		w.refused(kv.ErrInvalid)
 	})
 }
 
@@ -270,7 +280,7 @@ func TestFollow(t *testing.T) {
 		var writing sync.WaitGroup
 		writing.Go(func() {
 			for i := range 50 {
-				time.Sleep(100 * time.Millisecond)
+				<-time.After(100 * time.Millisecond)
 				w.put(fmt.Sprint("late", i%20), fmt.Sprint(i), 0)
 				if _, err := w.from.LeaseKeepAlive(w.t.Context(), 5); err != nil {
 					w.t.Error(err)
@@ -288,8 +298,6 @@ func TestFollow(t *testing.T) {
 		if sum.Rounds != 1 || sum.Position != sum.Head {
 			w.t.Errorf("%+v", sum)
 		}
-		if _, err := w.to.LeaseTimeToLive(w.t.Context(), 5, false); !errors.Is(err, kv.ErrLeaseNotFound) {
-			w.t.Errorf("lease 5: %v", err)
-		}
+		w.hasLease(5, false)
 	})
 }

@@ -63,7 +63,7 @@ const (
 // run keeps leases alive until ctx ends.
 func (k *keeper) run(ctx context.Context) {
 	var polled time.Time
-	for sleep(ctx, keeperPause) {
+	for ok := true; ok; ok = sleep(ctx, keeperPause) {
 		k.renew(ctx, time.Now())
 		if time.Since(polled) >= pollPause {
 			polled = time.Now()
@@ -270,28 +270,38 @@ func (k *keeper) takeLost() bool {
 	return lost
 }
 
-// intact tells whether the target has every lease that the source has. The first
-// difference may be a lease that is new, or one that ended while nobody kept it.
-func (k *keeper) intact(ctx context.Context) (bool, error) {
+// adopt takes over the copies that are there. It tells whether the target is as an
+// import at position left it: a lease of the source that it does not have is new, or
+// its copy ended while nobody kept it, and keys with it.
+func (k *keeper) adopt(ctx context.Context, position kv.Revision) (intact bool, err error) {
 	ids, _, err := k.source.leases(ctx)
 	if err != nil {
 		return false, err
 	}
 	var list kv.LeaseList
-	err = k.persist(ctx, "the leases of the target", func(ctx context.Context) error {
+	err = k.once(ctx, func(ctx context.Context) error {
 		list, err = k.store.Leases(ctx)
 		return err
 	})
 	if err != nil {
 		return false, err
 	}
-	there := make(map[kv.LeaseID]bool, len(list.IDs))
-	for _, id := range list.IDs {
-		there[id] = true
-	}
+	slices.Sort(ids)
+	slices.Sort(list.IDs)
+	var copied, missing []kv.LeaseID
 	for _, id := range ids {
-		if !there[id] {
-			return false, nil
+		if _, there := slices.BinarySearch(list.IDs, id); there {
+			copied = append(copied, id)
+		} else {
+			missing = append(missing, id)
+		}
+	}
+	if err := k.copy(ctx, copied); err != nil {
+		return false, err
+	}
+	for _, id := range missing {
+		if held, err := k.source.heldKeys(ctx, id, position); err != nil || held {
+			return false, err
 		}
 	}
 	return true, nil

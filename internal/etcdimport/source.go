@@ -176,6 +176,41 @@ func (s *source) granted(ctx context.Context, id kv.LeaseID) (ttl int64, err err
 	return ttl, err
 }
 
+// heldKeys tells whether a key to import hangs on a lease since at or before a
+// revision.
+func (s *source) heldKeys(ctx context.Context, id kv.LeaseID, at kv.Revision) (bool, error) {
+	var keys [][]byte
+	err := s.persist(ctx, fmt.Sprintf("keys of lease %d of the source", id),
+		func(ctx context.Context) error {
+			resp, err := s.client.TimeToLive(ctx, clientv3.LeaseID(id),
+				clientv3.WithAttachedKeys())
+			if err == nil {
+				keys = resp.Keys
+			}
+			return err
+		})
+	for _, key := range keys {
+		if err != nil {
+			break
+		}
+		if !s.keys.Contains(key) {
+			continue
+		}
+		var found int64
+		err = s.persist(ctx, "read the source", func(ctx context.Context) error {
+			resp, err := s.client.Get(ctx, string(key), clientv3.WithMaxModRev(int64(at)))
+			if err == nil {
+				found = int64(len(resp.Kvs))
+			}
+			return err
+		})
+		if found > 0 {
+			return true, err
+		}
+	}
+	return false, err
+}
+
 // translate makes the error about compaction the one of this package.
 func translate(err error) error {
 	if errors.Is(err, rpctypes.ErrCompacted) {
