@@ -70,7 +70,7 @@ func newDoor(
 	d.open, d.shut = context.WithCancel(context.Background())
 	var err error
 	d.gateway, err = gateway.New(gateway.Options{
-		Server: d.grpc, Store: behind, Maintainer: behind, Logger: logger,
+		Server: d.grpc, Store: behind, Maintainer: behind,
 		Limits: limits, RequestTimeout: timeout, Next: own, Opened: d.opened,
 	})
 	if err != nil {

@@ -23,7 +23,6 @@ package gateway
 import (
 	"context"
 	"errors"
-	"log/slog"
 	"net/http"
 	"strings"
 	"time"
@@ -49,8 +48,6 @@ type Options struct {
 	Next http.Handler
 	// Opened has calls of services wait until it is closed. Nil has none wait.
 	Opened <-chan struct{}
-	// Logger gets what went wrong on the server's side. Nil discards it.
-	Logger *slog.Logger
 	// RequestTimeout bounds a check of health; 0 is 5 s.
 	RequestTimeout time.Duration
 	// Limits bound the JSON of a message; zero is kv.DefaultLimits.
@@ -62,7 +59,7 @@ type Options struct {
 type Gateway struct {
 	next http.Handler
 	// services are the routes below /v3/, probes the others.
-	services http.Handler
+	services *websockets
 	probes   map[string]http.Handler
 	link     *link
 	opened   <-chan struct{}
@@ -70,9 +67,6 @@ type Gateway struct {
 
 // New makes the gateway.
 func New(opts Options) (*Gateway, error) {
-	if opts.Logger == nil {
-		opts.Logger = slog.New(slog.DiscardHandler)
-	}
 	if opts.RequestTimeout == 0 {
 		opts.RequestTimeout = requestTimeoutDefault
 	}
@@ -94,7 +88,11 @@ func New(opts Options) (*Gateway, error) {
 }
 
 // Close ends the connection to the server, and calls under way with it.
-func (g *Gateway) Close() error { return g.link.close() }
+func (g *Gateway) Close() error {
+	err := g.link.close()
+	g.services.close()
+	return err
+}
 
 // ServeHTTP implements http.Handler.
 func (g *Gateway) ServeHTTP(w http.ResponseWriter, r *http.Request) {

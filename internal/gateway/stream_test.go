@@ -142,27 +142,93 @@ func TestMessagesAreBounded(t *testing.T) {
 	}
 }
 
-// TestWebsocket: each message is a line of the request or of the answer.
-func TestWebsocket(t *testing.T) {
-	s := newStage(t)
+// dial opens a websocket.
+func (s *stage) dial(t *testing.T, path string) *websocket.Conn {
+	t.Helper()
 	conn, resp, err := websocket.DefaultDialer.DialContext(t.Context(),
-		strings.Replace(s.url, "http:", "ws:", 1)+"/v3/watch", nil)
+		strings.Replace(s.url, "http:", "ws:", 1)+path, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer resp.Body.Close()
-	defer conn.Close()
-	for id, want := range []string{`"created":true}}`, `"watch_id":"1","created":true}}`} {
-		err := conn.WriteMessage(websocket.TextMessage, []byte(`{"create_request":{"key":"YQ=="}}`))
-		if err != nil {
-			t.Fatal(err)
-		}
-		_, text, err := conn.ReadMessage()
-		if err != nil {
-			t.Fatal(err)
-		}
-		if !strings.HasSuffix(plain(string(text)), want) {
-			t.Errorf("watch %d: told %s", id, text)
+	t.Cleanup(func() {
+		_ = resp.Body.Close()
+		_ = conn.Close()
+	})
+	return conn
+}
+
+func say(t *testing.T, conn *websocket.Conn, text string) {
+	t.Helper()
+	if err := conn.WriteMessage(websocket.TextMessage, []byte(text)); err != nil {
+		t.Fatal(err)
+	}
+}
+
+func hear(t *testing.T, conn *websocket.Conn) string {
+	t.Helper()
+	_, text, err := conn.ReadMessage()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return plain(string(text))
+}
+
+// TestWebsocket: each message is a line of the request or of the answer, and the
+// stream lives as long as the connection.
+func TestWebsocket(t *testing.T) {
+	s := newStage(t)
+	conn := s.dial(t, "/v3/watch")
+	say(t, conn, `{"create_request":{"key":"YQ=="}}`)
+	expect(t, hear(t, conn), `{"result":{`+header+`1","raft_term":"1"},"created":true}}`)
+	say(t, conn, "{\"create_request\":\n{\"key\":\"Yg==\"}}")
+	expect(t, hear(t, conn),
+		`{"result":{`+header+`1","raft_term":"1"},"watch_id":"1","created":true}}`)
+	if _, err := kv.Put(t.Context(), s.store, kv.PutRequest{Key: []byte("b")}); err != nil {
+		t.Fatal(err)
+	}
+	expect(t, hear(t, conn), `{"result":{`+header+`2","raft_term":"1"},"watch_id":"1",`+
+		`"events":[{"kv":{"key":"Yg==","create_revision":"2","mod_revision":"2","version":"1"}}]}}`)
+}
+
+// TestWebsocketCloses: a client that says goodbye is let go, and told no more.
+func TestWebsocketCloses(t *testing.T) {
+	s := newStage(t)
+	conn := s.dial(t, "/v3/watch")
+	say(t, conn, `{"create_request":{"key":"YQ=="}}`)
+	hear(t, conn)
+	if err := conn.WriteControl(websocket.CloseMessage,
+		websocket.FormatCloseMessage(websocket.CloseNormalClosure, ""), time.Time{}); err != nil {
+		t.Fatal(err)
+	}
+	for {
+		if _, _, err := conn.ReadMessage(); err != nil {
+			return
 		}
 	}
+}
+
+// TestWebsocketIsBounded: a message that is too long ends the connection.
+func TestWebsocketIsBounded(t *testing.T) {
+	s := newStage(t)
+	conn := s.dial(t, "/v3/watch")
+	go func() {
+		_ = conn.WriteMessage(websocket.TextMessage, make([]byte, 4<<20))
+	}()
+	for {
+		if _, _, err := conn.ReadMessage(); err != nil {
+			return
+		}
+	}
+}
+
+// TestWebsocketsOfOtherPages: a browser's page of another host may not connect.
+func TestWebsocketsOfOtherPages(t *testing.T) {
+	s := newStage(t)
+	_, resp, err := websocket.DefaultDialer.DialContext(t.Context(),
+		strings.Replace(s.url, "http:", "ws:", 1)+"/v3/watch",
+		http.Header{"Origin": {"http://elsewhere.example"}})
+	if err == nil || resp.StatusCode != http.StatusForbidden {
+		t.Fatalf("connected: %v", err)
+	}
+	_ = resp.Body.Close()
 }
