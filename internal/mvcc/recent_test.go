@@ -26,7 +26,7 @@ func TestRecentLearnsNothingUnsettled(t *testing.T) {
 	}
 	for rev := kv.Revision(2); rev < 6; rev++ {
 		b := e.NewBatch()
-		write := Write{Key: []byte("a"), Value: fmt.Append(nil, rev.String()), Create: 2, Version: 1}
+		write := Write{Key: []byte("a"), Value: []byte(rev.String()), Create: 2, Version: 1}
 		if err := Apply(b, recent, testShard, rev, []Write{write}); err != nil {
 			t.Fatal(err)
 		}

@@ -141,8 +141,9 @@ func (r *Replica) gather(g *wire.Gather, at, current kv.Revision) wire.Gathered 
 	left := r.cfg.Bounds.AnswerBytesMax
 	for i := range g.Reads {
 		view := mvcc.View{
-			Reader: r.cfg.Engine, Recent: r.recent, At: at, Current: current, Compacted: r.state.compacted,
-			BytesMax: max(left, 1),
+			Reader: r.cfg.Engine, Recent: r.recent, At: at, Current: current,
+			Compacted: r.state.compacted,
+			BytesMax:  max(left, 1),
 		}
 		resp, err := view.Range(g.Reads[i])
 		if err != nil {

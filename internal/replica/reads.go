@@ -216,8 +216,9 @@ func (r *Replica) Work(now wire.Instant, out *Output) bool {
 // result is what a read comes to, nil if it takes another part.
 func (r *Replica) result(rd *read) *wire.Response {
 	view := mvcc.View{
-		Reader: r.cfg.Engine, Recent: r.recent, At: rd.at, Current: rd.at, Compacted: r.state.compacted,
-		BytesMax: r.cfg.Bounds.AnswerBytesMax,
+		Reader: r.cfg.Engine, Recent: r.recent, At: rd.at, Current: rd.at,
+		Compacted: r.state.compacted,
+		BytesMax:  r.cfg.Bounds.AnswerBytesMax,
 	}
 	if rd.gather != nil {
 		gathered := r.gather(rd.gather, rd.at, rd.at)

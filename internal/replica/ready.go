@@ -161,6 +161,19 @@ func (r *Replica) mustKeep(m *raftpb.Message) bool {
 	return true
 }
 
+// acknowledged reports whether m says again what the leader was told since the
+// last tick: after each write it sends the new commit index, which asks for an
+// answer too. What is lost is said again after the next tick.
+func (r *Replica) acknowledged(m *raftpb.Message) bool {
+	said := ack{to: m.GetTo(), term: m.GetTerm(), index: m.GetIndex()}
+	if m.GetReject() {
+		said = ack{}
+	}
+	again := said != (ack{}) && said == r.role.acked
+	r.role.acked = said
+	return again
+}
+
 // respond delivers what a completed save allows: to raft here, and to others.
 func (r *Replica) respond(now wire.Instant, responses []*raftpb.Message, out *Output) {
 	for _, m := range responses {
@@ -194,6 +207,10 @@ func (r *Replica) send(now wire.Instant, m *raftpb.Message, out *Output) {
 	case raftpb.MsgVote, raftpb.MsgPreVote:
 		if r.refuseVote(now, m) {
 			return // its own vote is promised too
+		}
+	case raftpb.MsgAppResp:
+		if r.acknowledged(m) {
+			return
 		}
 	case raftpb.MsgHeartbeat:
 		msg.Stamp = now

@@ -58,11 +58,16 @@ type role struct {
 	// restored counts the snapshots on their way into the engine; nothing is
 	// read meanwhile.
 	restoring int
+	// acked is what the leader was told last, since the last tick.
+	acked ack
 	// kept is what was saved last, or is about to be.
 	kept ballot
 	// saves are under way to stable storage, in their order.
 	saves []pendingSave
 }
+
+// ack tells a leader up to where the log is saved here.
+type ack struct{ to, term, index uint64 }
 
 // ballot is a term, and whom this replica voted for in it.
 type ballot struct{ term, vote uint64 }
@@ -214,6 +219,7 @@ func (r *Replica) Campaign() {
 // what the leader does from time to time.
 func (r *Replica) Tick(now wire.Instant, out *Output) {
 	r.raft.Tick()
+	r.role.acked = ack{}
 	r.expire(now, out)
 	r.expireFeeds(now, out)
 	if r.role.leader {

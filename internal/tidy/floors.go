@@ -37,6 +37,7 @@ var floors = map[string]int{
 	"internal/backup":     4,  // the file of a backup
 	"internal/gateway":    8,  // etcd's JSON over its gRPC services
 	"internal/portmux":    0,  // protocols that share a port
+	"internal/grpcserver": 0,  // gRPC over HTTP/2, for little CPU
 	"internal/httpclient": 6,  // kv.Store over HTTP
 	"internal/etcdimport": 8,  // keys of an etcd into a kv.Store
 	"internal/bench":      7,  // load over HTTP
