@@ -6,15 +6,24 @@ import (
 	"io"
 	"net/http"
 	"net/http/httptest"
+	"os"
 	"sync"
 	"testing"
 	"time"
+
+	"google.golang.org/grpc/grpclog"
 
 	"github.com/miruvor/miruvor/internal/etcdapi"
 	"github.com/miruvor/miruvor/internal/gateway"
 	"github.com/miruvor/miruvor/internal/kv"
 	"github.com/miruvor/miruvor/internal/kv/kvfake"
 )
+
+func TestMain(m *testing.M) {
+	// As the command does.
+	grpclog.SetLoggerV2(grpclog.NewLoggerV2(io.Discard, io.Discard, io.Discard))
+	os.Exit(m.Run())
+}
 
 // ailing is a fake that may have something wrong with it.
 type ailing struct {
