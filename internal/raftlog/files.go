@@ -219,7 +219,7 @@ func (f *files) write(buf []byte, records uint32, bodyBytes int) error {
 	return nil
 }
 
-// sync makes the head durable and notes that for a later recovery.
+// sync makes the head durable.
 func (f *files) sync() error {
 	head := f.head()
 	if f.synced == head.end {
@@ -229,13 +229,16 @@ func (f *files) sync() error {
 		return fmt.Errorf("sync raft log %s: %w", head.path, err)
 	}
 	f.synced = head.end
-	return f.mark()
+	return nil
 }
 
-// mark writes a marker at the head's end: it tells a recovery that everything
-// before it had been synced. It is not synced itself; the next batch replaces
-// it and says the same.
+// mark writes a marker at the head's end, unless there is one: it tells a recovery
+// that everything before it had been synced. It is not synced itself; the next
+// batch replaces it and says the same.
 func (f *files) mark() error {
+	if f.marked {
+		return nil
+	}
 	err := f.head().writeMarker(batchHeader{seq: f.nextSeq, synced: uint32(f.synced)})
 	f.marked = err == nil
 	return err
@@ -246,10 +249,8 @@ func (f *files) seal() error {
 	if err := f.sync(); err != nil {
 		return err
 	}
-	if !f.marked {
-		if err := f.mark(); err != nil {
-			return err
-		}
+	if err := f.mark(); err != nil {
+		return err
 	}
 	return f.timedSync(f.head().file)
 }

@@ -148,6 +148,20 @@ func (l *Log) Remove(shard kv.ShardID) error {
 // SyncOS it does nothing. An error is final: nobody knows what the disk holds
 // then, so the process has to stop.
 func (l *Log) Sync() error {
+	if err := l.syncData(); err != nil {
+		return err
+	}
+	return l.mark()
+}
+
+// syncData is Sync without the note for a later recovery.
+func (l *Log) syncData() error { return l.onFiles((*files).sync) }
+
+// mark notes what is synced, unless that is noted already.
+func (l *Log) mark() error { return l.onFiles((*files).mark) }
+
+// onFiles does something to the files of a log that is synced.
+func (l *Log) onFiles(do func(*files) error) error {
 	l.turn.Lock()
 	defer l.turn.Unlock()
 	if l.broken != nil {
@@ -156,7 +170,7 @@ func (l *Log) Sync() error {
 	if l.opts.Sync == SyncOS {
 		return nil
 	}
-	return l.breakOn(l.files.sync())
+	return l.breakOn(do(&l.files))
 }
 
 // Close syncs and closes the files. Groups must no longer be in use; every

@@ -151,7 +151,7 @@ func (w *Writer) save(jobs []Job) error {
 	if err != nil {
 		return err
 	}
-	if err := w.log.Sync(); err != nil {
+	if err := w.log.syncData(); err != nil {
 		return err
 	}
 	for i := range jobs {
@@ -159,7 +159,16 @@ func (w *Writer) save(jobs []Job) error {
 			jobs[i].Done()
 		}
 	}
-	return nil
+	if !w.idle() {
+		return nil // the next batch notes what is synced
+	}
+	return w.log.mark()
+}
+
+func (w *Writer) idle() bool {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return len(w.queue) == 0
 }
 
 func (w *Writer) fail(err error) {
