@@ -146,7 +146,7 @@ func (s *stream) tellWanted(
 // close cancels what watches there are, so that all that was on its way
 // arrives, and tells that. Then it ends the stream.
 func (s *stream) close(base int64) string {
-	rest := s.take(base)
+	rest := s.take(base) + s.told.unfinished()
 	for _, id := range s.told.alive() {
 		s.send(&pb.WatchRequest{RequestUnion: &pb.WatchRequest_CancelRequest{
 			CancelRequest: &pb.WatchCancelRequest{WatchId: id},

@@ -8,10 +8,15 @@ import (
 
 	pb "go.etcd.io/etcd/api/v3/etcdserverpb"
 	"go.etcd.io/etcd/api/v3/mvccpb"
+	"google.golang.org/protobuf/proto"
 )
 
 // noWatch is the id in answers that are about no watch or about all of them.
 const noWatch = -1
+
+// fragmentBytesMax bounds a fragment of more than one event: etcd's default for
+// requests, and what it allows for the rest of a message.
+const fragmentBytesMax = 1536<<10 + 512<<10
 
 // watches is what is known of the watches of a stream.
 type watches struct {
@@ -38,6 +43,17 @@ type watch struct {
 
 // alive are the watches that were created and not canceled, ascending.
 func (w *watches) alive() []int64 { return slices.Sorted(maps.Keys(w.by)) }
+
+// unfinished tells of watches that wait for the last fragment of a revision.
+func (w *watches) unfinished() string {
+	var out strings.Builder
+	for _, id := range w.alive() {
+		if !w.by[id].whole {
+			fmt.Fprintf(&out, "%d broken: the last fragment did not come\n", id)
+		}
+	}
+	return out.String()
+}
 
 // account is what is told of a number of responses: the order of control
 // answers, and for each watch its own.
@@ -170,8 +186,11 @@ func (a *account) addEvents(resp *pb.WatchResponse) {
 		a.say(id, "%s", a.printEvent(event))
 	}
 	w.whole = !resp.Fragment
-	if resp.Fragment && !w.req.GetFragment() {
+	switch fragments := w.req.GetFragment(); {
+	case resp.Fragment && !fragments:
 		a.say(id, "broken: a fragment, which was not asked for")
+	case fragments && len(resp.Events) > 1 && proto.Size(resp) > fragmentBytesMax:
+		a.say(id, "broken: a fragment of %d bytes", proto.Size(resp))
 	}
 	if ok {
 		a.by[id] = w

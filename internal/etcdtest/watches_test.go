@@ -1,6 +1,7 @@
 package etcdtest
 
 import (
+	"strings"
 	"testing"
 
 	pb "go.etcd.io/etcd/api/v3/etcdserverpb"
@@ -25,6 +26,12 @@ func told(id, at int64, revisions ...int64) *pb.WatchResponse {
 func fragment(id, at int64, revisions ...int64) *pb.WatchResponse {
 	r := told(id, at, revisions...)
 	r.Fragment = true
+	return r
+}
+
+// large makes a response large, by a field that is not told.
+func large(r *pb.WatchResponse) *pb.WatchResponse {
+	r.CancelReason = strings.Repeat("x", 2_200_000)
 	return r
 }
 
@@ -68,6 +75,12 @@ var accounts = []struct {
 		[]*pb.WatchResponse{created(0), fragment(0, 11, 11)},
 		"0 created rev=1\n0 PUT \"k\" mod=2\n" +
 			"0 broken: a fragment, which was not asked for\n",
+	},
+	{
+		"too large a fragment", parts,
+		[]*pb.WatchResponse{created(0), large(fragment(0, 11, 11, 11))},
+		"0 created rev=1\n0 PUT \"k\" mod=2\n0 PUT \"k\" mod=2\n" +
+			"0 broken: a fragment of 2200029 bytes\n",
 	},
 	{
 		"out of order", whole,
@@ -129,5 +142,18 @@ func TestAccountsOfParts(t *testing.T) {
 	want := "0 broken: revision 2 in two parts or out of order\n0 PUT \"k\" mod=2\n"
 	if got != want {
 		t.Errorf("got\n%swant\n%s", got, want)
+	}
+}
+
+// TestMissingFragments: the last one must come before the stream is closed.
+func TestMissingFragments(t *testing.T) {
+	w := watches{asked: []*pb.WatchCreateRequest{parts}}
+	_, w = w.tell([]*pb.WatchResponse{created(0), fragment(0, 11, 11)}, 10)
+	if got := w.unfinished(); got == "" {
+		t.Error("nobody missed it")
+	}
+	_, w = w.tell([]*pb.WatchResponse{told(0, 11, 11)}, 10)
+	if got := w.unfinished(); got != "" {
+		t.Error(got)
 	}
 }
