@@ -70,6 +70,7 @@ func (d *demoCommand) run(cmd *cobra.Command, _ []string) error {
 		// Nodes that come and go together miss each other, and say so.
 		d.logging.least.Set(slog.LevelError)
 	}
+	spareCPU()
 	cluster, err := startDemo(configs)
 	if err != nil {
 		return err

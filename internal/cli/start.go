@@ -66,6 +66,7 @@ func (s *startCommand) run(cmd *cobra.Command, _ []string) error {
 	if err != nil {
 		return err
 	}
+	spareCPU()
 	i, err := startInstance(config, listener)
 	if err != nil {
 		return err
