@@ -32,6 +32,7 @@
 //	watch S          sends the lines below on the stream of watches S
 //	recv S [N]       tells what came on S; while recording, awaits N lines
 //	close S          cancels all watches of S and closes it
+//	times N          does the request below so often, # counting from 0
 //
 // A line "with key=value" before a request adds metadata. $12<text #> is the
 // text twelve times, # counting from 0; $lease is the id of a lease that the

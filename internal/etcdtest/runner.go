@@ -3,6 +3,7 @@ package etcdtest
 import (
 	"context"
 	"fmt"
+	"strconv"
 	"strings"
 	"time"
 
@@ -17,6 +18,7 @@ const (
 	verbWatch = "watch"
 	verbRecv  = "recv"
 	verbClose = "close"
+	verbTimes = "times"
 )
 
 // callTimeout bounds a call, and how long a server has to cancel a watch.
@@ -143,8 +145,22 @@ func (r *Runner) do(ctx context.Context, request string, want *string) (string, 
 		return r.receive(ctx, cmd, want)
 	case verbClose:
 		return r.closeStream(cmd.args)
+	case verbTimes:
+		return r.repeat(ctx, cmd)
 	}
 	return r.call(ctx, cmd)
+}
+
+// repeat does the request below again and again, and tells the last answer.
+func (r *Runner) repeat(ctx context.Context, cmd command) (answer string, err error) {
+	times, err := strconv.Atoi(cmd.args)
+	if err != nil {
+		return "", fmt.Errorf("%s %s: %w", verbTimes, cmd.args, err)
+	}
+	for i := 0; i < times && err == nil; i++ {
+		answer, err = r.do(ctx, strings.ReplaceAll(cmd.body, "#", strconv.Itoa(i)), nil)
+	}
+	return answer, err
 }
 
 // minds reports whether the answer may be another while watches catch up.
