@@ -159,6 +159,9 @@ func (w *Worker) attach(now wire.Instant, c *call, shard kv.ShardID, lease kv.Le
 	w.activate(now, shard, lease, c.req.Deadline, func(now wire.Instant, err error) {
 		switch {
 		case c.done:
+		case err == nil && x.tries < crossTriesMax:
+			w.drop(now, c)
+			w.cross(now, c) // the shard knows the lease now: there is nothing to wait for
 		case err == nil || errors.Is(err, kv.ErrLeaseNotFound) && !namesLease(c.req.Txn, lease):
 			w.crossAgain(now, c) // a lease to be kept that is gone now, and its key with it
 		default:
