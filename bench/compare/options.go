@@ -62,7 +62,7 @@ func parse(args []string) (*options, error) {
 	etcd := f.String("etcd", "", "`path` of etcd, else it is built")
 	flags := f.String("miruvor-flags", "", "further `flags` of miruvor start, parted by spaces")
 	f.IntVar(&o.measured.rounds, "rounds", 5, "slices of each workload and system")
-	f.IntVar(&o.shards, "shards", 8, "Miruvor's `shards`")
+	f.IntVar(&o.shards, "shards", 1, "Miruvor's `shards`")
 	f.IntVar(&o.shape.clients, "clients", 64, "`clients` that ask at once")
 	f.IntVar(&o.shape.keys, "keys", 10_000, "`keys`, of 24 bytes")
 	f.IntVar(&o.shape.valueBytes, "value-bytes", 256, "`bytes` of a value")
