@@ -1,6 +1,7 @@
-# The verbs of this repository. CI runs the same ones (.ci/run).
+# The verbs of this repository. CI (.ci/run) runs test, check and sim, and what bench/
+# and clients/etcd/ have; kubernetes takes too long to compile for it.
 .DEFAULT_GOAL := help
-.PHONY: help build demo test check sim fuzz bench fmt
+.PHONY: help build demo test check sim fuzz bench kubernetes fmt
 
 export SEEDS FIRST FUZZTIME
 
@@ -27,6 +28,9 @@ fuzz: ## every fuzz target for a while: FUZZTIME=20s
 
 bench: ## all benchmarks
 	go test -run '^$$' -bench . -benchmem ./...
+
+kubernetes: ## Kubernetes' tests of its storage, on Miruvor; compiles for minutes
+	cd clients/kubernetes && go vet ./... && go test .
 
 fmt: ## format the source with gofumpt
 	go tool -modfile=tools/go.mod gofumpt -w .
