@@ -89,6 +89,10 @@ var Differences = []Difference{
 		Why: "keys have a bound of their own, which etcd has not",
 	},
 	{
+		Why: "a serializable read may be behind what the same node just answered; with etcd, " +
+			"only behind what other nodes did",
+	},
+	{
 		Why: "etcd 3.7 never again answers a request for progress on a stream of which a watch " +
 			"was canceled for what was compacted; we do",
 	},
