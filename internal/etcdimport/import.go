@@ -58,9 +58,22 @@ func newJob(o *Options) *job {
 
 func (j *job) tell() { j.report(j.progress) }
 
+// beginAttempts is how often a mark is taken over that changes meanwhile: a write of
+// an import that was killed may come that late, once.
+const beginAttempts = 3
+
 // begin finds out what is there, refuses what must not be, and writes the first
 // mark, or takes over the one that is there.
 func (j *job) begin(ctx context.Context, overwrite bool) error {
+	for attempt := 1; ; attempt++ {
+		err := j.beginOnce(ctx, overwrite)
+		if !errors.Is(err, ErrOvertaken) || attempt == beginAttempts {
+			return err
+		}
+	}
+}
+
+func (j *job) beginOnce(ctx context.Context, overwrite bool) error {
 	at, err := j.source.head(ctx)
 	if err != nil {
 		return fmt.Errorf("source: %w", err)

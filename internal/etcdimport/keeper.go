@@ -279,7 +279,7 @@ func (k *keeper) adopt(ctx context.Context, position kv.Revision) (intact bool, 
 		return false, err
 	}
 	var list kv.LeaseList
-	err = k.once(ctx, func(ctx context.Context) error {
+	err = k.persist(ctx, "leases of the target", func(ctx context.Context) (err error) {
 		list, err = k.store.Leases(ctx)
 		return err
 	})
