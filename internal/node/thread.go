@@ -73,10 +73,11 @@ func (t *thread) carryOut(eff *worker.Effects) {
 	for i := range eff.Streams {
 		t.node.stream(t, eff.Streams[i])
 	}
-	t.reply(eff.Replies)
+	// Who hears that an alarm is cleared may put at once.
 	if eff.Standing != nil {
 		t.node.standing.Store(eff.Standing)
 	}
+	t.reply(eff.Replies)
 	if eff.Observed > 0 {
 		t.node.observe(t, eff.Observed)
 	}
@@ -159,7 +160,7 @@ func (t *thread) do(ctx context.Context, req worker.Request) (worker.Reply, erro
 	req.ID = t.lastID
 	t.waiting[req.ID] = ch
 	t.mu.Unlock()
-	if !t.inbox.put(event{request: &req}) {
+	if !t.inbox.putSoon(event{request: &req}) {
 		t.forget(req.ID)
 		return worker.Reply{}, kv.ErrStopped
 	}
