@@ -69,7 +69,7 @@ func (n *Node) dispatch(from kv.NodeID, msgs []wire.Message) {
 	}
 	for i, batch := range batches {
 		if len(batch) > 0 {
-			threads[i].inbox.put(event{from: from, messages: batch})
+			threads[i].inbox.putSoon(event{from: from, messages: batch})
 		}
 	}
 }
