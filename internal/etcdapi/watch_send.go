@@ -67,9 +67,13 @@ func (s *watchSender) run() error {
 	}
 }
 
+// tellMax is how many responses are sent before notices are looked at: to a client
+// that is slower than what happens there is always another.
+const tellMax = 4 * outboxMessagesMax
+
 // tellAll sends the response at hand, and those that came with it.
 func (s *watchSender) tellAll() error {
-	for {
+	for range tellMax {
 		if err := s.tell(&s.resp); err != nil {
 			return err
 		}
@@ -81,6 +85,7 @@ func (s *watchSender) tellAll() error {
 			return nil // if it is not for ended it comes again
 		}
 	}
+	return s.tell(&s.resp)
 }
 
 // ended is a context to look with for what is there.

@@ -112,7 +112,7 @@ func startSender(t *testing.T) *sending {
 	ctx, cancel := context.WithCancelCause(t.Context())
 	s := &sending{
 		t: t, client: &heardClient{ctx: ctx}, link: newWatchLink(ctx),
-		store: &scriptedStream{responses: make(chan kv.WatchResponse, 1000)},
+		store: &scriptedStream{responses: make(chan kv.WatchResponse, 5000)},
 	}
 	sender := newWatchSender(api, s.client, s.store, s.link)
 	ended := make(chan error, 1)
@@ -297,6 +297,27 @@ func TestBatches(t *testing.T) {
 		}
 		if n := s.client.batches - created; n != 4 {
 			t.Errorf("%d batches, want 4: one event, as many as may be, what is long, the rest", n)
+		}
+	})
+}
+
+// A client that reads more slowly than events come gets its replies all the same.
+func TestRepliesAmongEvents(t *testing.T) {
+	inBubble(t, func(s *sending) {
+		s.begin(0, 0, false)
+		s.begin(1, 0, false)
+		s.expect("0 created, 1 created")
+		s.client.gate = make(chan struct{})
+		for i := range 4 * tellMax {
+			s.tell(event(1, kv.Revision(i+5)))
+		}
+		synctest.Wait() // the first of them are being sent
+		s.put(notice{reply: &pb.WatchResponse{Canceled: true}, ended: 1})
+		close(s.client.gate)
+		synctest.Wait()
+		before, _, found := strings.Cut(s.client.told(), "canceled")
+		if n := strings.Count(before, "event"); !found || n > 2*tellMax {
+			t.Errorf("a reply after %d events, found %v, want it before %d", n, found, 2*tellMax)
 		}
 	})
 }
