@@ -82,7 +82,8 @@ func killed(w *world, seed uint64) {
 	writing.Go(func() { w.keepWriting(rand.New(rand.NewPCG(seed, 2)), 400) })
 	var sum etcdimport.Summary
 	for lives := 0; !sum.Finished; lives++ {
-		ctx, kill := context.WithTimeout(w.t.Context(), time.Duration(1000+random.IntN(4000))*time.Millisecond)
+		life := time.Duration(1000+random.IntN(4000)) * time.Millisecond
+		ctx, kill := context.WithTimeout(w.t.Context(), life)
 		if lives > 30 {
 			kill()
 			ctx, kill = context.WithCancel(w.t.Context())
