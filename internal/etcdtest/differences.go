@@ -89,20 +89,12 @@ var Differences = []Difference{
 		Why: "keys have a bound of their own, which etcd has not",
 	},
 	{
-		Why: "a serializable read may be behind what the same node just answered; with etcd, " +
-			"only behind what other nodes did",
-	},
-	{
 		Why: "etcd 3.7 never again answers a request for progress on a stream of which a watch " +
 			"was canceled for what was compacted; we do",
 	},
 	{
 		Why: "etcd 3.7 tells a watch what was before an event, though it did not ask, if another " +
 			"watch asked and was served first; we tell those that asked",
-	},
-	{
-		Why: "etcd 3.7 does not sort values that are equal in the order of their keys once a " +
-			"range has more than twelve; we always do",
 	},
 }
 
