@@ -60,7 +60,7 @@ func (c *checker) checkRead(serializable bool) func(context.Context) error {
 }
 
 func (c *checker) checkCorruption(ctx context.Context) error {
-	alarms, err := c.maint.Alarms(ctx)
+	alarms, err := c.alarms(ctx)
 	if err != nil {
 		return err
 	}

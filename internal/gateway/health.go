@@ -49,7 +49,7 @@ func (c *checker) serveHealth(w http.ResponseWriter, r *http.Request) {
 
 // trouble says in etcd's words what is wrong, "" if nothing is.
 func (c *checker) trouble(ctx context.Context, excluded []string, serializable bool) string {
-	alarms, err := c.maint.Alarms(ctx)
+	alarms, err := c.alarms(ctx)
 	if err != nil {
 		return "RANGE ERROR:" + err.Error()
 	}
@@ -65,6 +65,13 @@ func (c *checker) trouble(ctx context.Context, excluded []string, serializable b
 		return "RANGE ERROR:" + err.Error()
 	}
 	return ""
+}
+
+// alarms are those that the node knows of: a node is not asked to wait for a leader
+// before it tells that there is none.
+func (c *checker) alarms(ctx context.Context) ([]kv.Alarm, error) {
+	status, err := c.store.Status(ctx)
+	return status.Alarms, err
 }
 
 // read reads a key, whichever there is.

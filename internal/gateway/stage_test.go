@@ -54,6 +54,14 @@ func (a *ailing) Range(ctx context.Context, req kv.RangeRequest) (kv.RangeRespon
 	return a.Store.Range(ctx, req)
 }
 
+// Alarms implements kv.Maintainer. As on a node, it takes a leader to list them.
+func (a *ailing) Alarms(ctx context.Context) ([]kv.Alarm, error) {
+	if a.Standing().Leader == 0 {
+		return nil, kv.ErrNoLeader
+	}
+	return a.Store.Alarms(ctx)
+}
+
 func (a *ailing) ail(reads error, waiting string) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
