@@ -82,7 +82,9 @@ func (c *checker) checkLogs() error {
 }
 
 // checkShardLog makes sure that the log, nil for none, goes on where the engine
-// ends. An engine that is ahead is right: a snapshot is installed there first.
+// ends. An engine that is ahead is right: a snapshot is installed there first, and may
+// replace entries of which the log does not say that they are committed. Of the last
+// one it rarely does (replica.mustKeep).
 func (c *checker) checkShardLog(s *checkedShard, g *raftlog.Group) error {
 	if g == nil {
 		if s.applied.Index > 1 && c.identity != nil && c.identity.Role == wire.RoleFounder {

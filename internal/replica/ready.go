@@ -113,10 +113,8 @@ func (r *Replica) stepDown(out *Output) {
 // save asks for stable storage, then for what raft wants to hear about it.
 func (r *Replica) save(now wire.Instant, m *raftpb.Message, out *Output) {
 	rec := raftlog.Record{Shard: r.cfg.Shard, Entries: m.GetEntries()}
-	if m.GetTerm() != 0 && r.mustKeep(m) {
-		rec.Hard = &raftpb.HardState{
-			Term: new(m.GetTerm()), Vote: new(m.GetVote()), Commit: new(m.GetCommit()),
-		}
+	if r.mustKeep(m) {
+		rec.Hard = r.role.kept.hardState()
 		if r.cfg.Mutant == mutant.ForgetVote {
 			rec.Hard.Vote = new(uint64(0))
 		}
@@ -148,16 +146,21 @@ func (r *Replica) save(now wire.Instant, m *raftpb.Message, out *Output) {
 	out.Saves = append(out.Saves, save)
 }
 
-// mustKeep reports whether the hard state of m has to be saved. One that differs
-// from the last in its commit index alone waits for the next entries: after a
-// crash the leader tells it again, and a sync a write is spared.
+// mustKeep reports whether the hard state has to be saved with m. One that differs
+// from the last in its commit index alone waits for the next entries, which may bring
+// none of their own: after a crash the leader tells it again, and a sync a write is
+// spared.
 func (r *Replica) mustKeep(m *raftpb.Message) bool {
-	kept := &r.role.kept
-	if m.GetTerm() == kept.term && m.GetVote() == kept.vote &&
-		len(m.GetEntries()) == 0 && raft.IsEmptySnap(m.GetSnapshot()) {
+	kept, last := &r.role.kept, r.role.kept
+	if m.GetTerm() != 0 {
+		*kept = ballot{m.GetTerm(), m.GetVote(), m.GetCommit(), true}
+	}
+	alone := kept.term == last.term && kept.vote == last.vote &&
+		len(m.GetEntries()) == 0 && raft.IsEmptySnap(m.GetSnapshot())
+	if !kept.owed || alone {
 		return false
 	}
-	*kept = ballot{term: m.GetTerm(), vote: m.GetVote()}
+	kept.owed = false
 	return true
 }
 

@@ -60,7 +60,7 @@ type role struct {
 	restoring int
 	// acked is what the leader was told last, since the last tick.
 	acked ack
-	// kept is what was saved last, or is about to be.
+	// kept is the hard state that was saved last, or is about to be.
 	kept ballot
 	// saves are under way to stable storage, in their order.
 	saves []pendingSave
@@ -69,8 +69,16 @@ type role struct {
 // ack tells a leader up to where the log is saved here.
 type ack struct{ to, term, index uint64 }
 
-// ballot is a term, and whom this replica voted for in it.
-type ballot struct{ term, vote uint64 }
+// ballot is a term, whom this replica voted for in it, and up to where the log is
+// committed. It is owed to the log while the last of them was not saved.
+type ballot struct {
+	term, vote, commit uint64
+	owed               bool
+}
+
+func (b *ballot) hardState() *raftpb.HardState {
+	return &raftpb.HardState{Term: new(b.term), Vote: new(b.vote), Commit: new(b.commit)}
+}
 
 // Held reports whether the engine holds a replica of a shard that is this
 // node's.
@@ -172,7 +180,9 @@ func (r *Replica) start(hard *raftpb.HardState, applied uint64) error {
 		return fmt.Errorf("shard %v: %w", r.cfg.Shard, err)
 	}
 	r.role.term = hard.GetTerm()
-	r.role.kept = ballot{term: hard.GetTerm(), vote: hard.GetVote()}
+	r.role.kept = ballot{
+		term: hard.GetTerm(), vote: hard.GetVote(), commit: hard.GetCommit(),
+	}
 	if err := errors.Join(r.loadLocks(), r.loadMarks()); err != nil {
 		return err
 	}
