@@ -26,17 +26,27 @@ const (
 	idleMinTime = 2 * time.Hour
 )
 
-// keepAlive pings a client that has been silent, and gives up one that stays so,
-// until the connection ends.
-func (c *conn) keepAlive() {
+// watch begins to drain when the server does, pings a client that has been silent,
+// and gives up one that stays so, until the connection ends. It never writes itself,
+// which could take for ever.
+func (c *conn) watch() {
 	k := c.server.opts.Keepalive
 	timer := time.NewTimer(k.Interval)
 	defer timer.Stop()
 	seen, asked := uint64(0), false
+	draining, patience := c.draining, (<-chan time.Time)(nil)
 	for {
 		select {
 		case <-c.base.Done():
 			return
+		case <-draining:
+			draining, patience = nil, time.After(drainTimeoutMax)
+			c.announceDrain()
+			continue
+		case <-patience:
+			c.takeNoMore()
+			c.helpers.Go(c.flush)
+			continue
 		case <-timer.C:
 		}
 		now := c.liveness.heard.Load()
@@ -52,7 +62,7 @@ func (c *conn) keepAlive() {
 			c.mu.Lock()
 			c.out.ping([8]byte{}, 0)
 			c.mu.Unlock()
-			c.flush()
+			c.helpers.Go(c.flush)
 			timer.Reset(k.Timeout)
 		}
 	}
@@ -60,12 +70,16 @@ func (c *conn) keepAlive() {
 
 // pinged answers a ping, and disconnects a client that pings too often. Clients
 // that measure the network ping after what they receive, which is forgiven.
-func (c *conn) pinged(f *http2.PingFrame) error {
-	if f.IsAck() {
+func (c *conn) pinged(data [8]byte, ack bool) error {
+	if ack {
+		if data == drainPing {
+			c.drainHeard()
+		}
 		return nil
 	}
 	c.mu.Lock()
-	c.out.ping(f.Data, http2.FlagPingAck)
+	defer c.mu.Unlock()
+	c.out.ping(data, http2.FlagPingAck)
 	l, now := &c.liveness, time.Now()
 	least := c.server.opts.Keepalive.MinTime
 	if len(c.streams) == 0 {
@@ -78,11 +92,8 @@ func (c *conn) pinged(f *http2.PingFrame) error {
 		l.strikes++
 	}
 	l.pingedAt = now
-	tooMany := l.strikes > strikesMax
-	c.mu.Unlock()
-	if tooMany {
-		c.goAway(http2.ErrCodeEnhanceYourCalm, "too_many_pings")
-		return errors.New("grpcserver: the client pings too often")
+	if l.strikes > strikesMax {
+		return &breach{http2.ErrCodeEnhanceYourCalm, "too_many_pings"}
 	}
 	return nil
 }

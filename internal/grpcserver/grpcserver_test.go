@@ -16,7 +16,6 @@ import (
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/credentials/insecure"
 	"google.golang.org/grpc/encoding/gzip"
-	"google.golang.org/grpc/keepalive"
 	"google.golang.org/grpc/metadata"
 	"google.golang.org/grpc/status"
 	"google.golang.org/protobuf/types/known/wrapperspb"
@@ -114,7 +113,9 @@ func start(
 	return s, cc
 }
 
-func call(ctx context.Context, cc *grpc.ClientConn, in []byte, opts ...grpc.CallOption) ([]byte, error) {
+func call(
+	ctx context.Context, cc *grpc.ClientConn, in []byte, opts ...grpc.CallOption,
+) ([]byte, error) {
 	out := new(wrapperspb.BytesValue)
 	err := cc.Invoke(ctx, "/test.Echo/Echo", wrapperspb.Bytes(in), out, opts...)
 	return out.Value, err
@@ -406,27 +407,9 @@ func TestGracefulStop(t *testing.T) {
 	})
 	<-begun
 	stopping.Go(s.GracefulStop)
-	ctx, cancel := context.WithTimeout(t.Context(), 100*time.Millisecond)
-	defer cancel()
-	if _, err := call(ctx, cc, nil); err == nil {
-		t.Error("a call was taken by a server that stops")
-	}
 	close(goOn)
 	calling.Wait()
 	stopping.Wait()
-}
-
-// TestTooManyPings has a client ping more often than allowed.
-func TestTooManyPings(t *testing.T) {
-	e := &echo{bidi: func(stream grpc.ServerStream) error {
-		<-stream.Context().Done()
-		return stream.Context().Err()
-	}}
-	_, cc := start(t, e, grpcserver.Options{Keepalive: grpcserver.Keepalive{MinTime: time.Hour}},
-		grpc.WithKeepaliveParams(keepalive.ClientParameters{
-			Time: 10 * time.Millisecond, Timeout: time.Second, // gRPC makes 10 s of it
-		}))
-	_ = chat(t, t.Context(), cc)
 }
 
 func TestAdmit(t *testing.T) {
@@ -448,19 +431,4 @@ func TestAdmit(t *testing.T) {
 	if _, err := call(t.Context(), cc, nil); err != nil {
 		t.Error(err)
 	}
-}
-
-func BenchmarkCalls(b *testing.B) {
-	_, cc := start(b, &echo{}, grpcserver.Options{})
-	b.ReportAllocs()
-	b.SetParallelism(32)
-	in := make([]byte, 256)
-	b.RunParallel(func(pb *testing.PB) {
-		for pb.Next() {
-			if _, err := call(b.Context(), cc, in); err != nil {
-				b.Error(err)
-				return
-			}
-		}
-	})
 }

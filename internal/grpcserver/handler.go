@@ -40,8 +40,7 @@ func (s serverStream) SendHeader(md metadata.MD) error {
 	c := s.conn
 	c.mu.Lock()
 	c.headLocked(s.stream)
-	c.mu.Unlock()
-	c.flushSoon()
+	c.flushSoonLocked()
 	return nil
 }
 
@@ -74,8 +73,7 @@ func (s serverStream) SendMsg(message any) error {
 	c.mu.Lock()
 	c.headLocked(s.stream)
 	err := c.sendLocked(s.stream, out.bytes)
-	c.mu.Unlock()
-	c.flushSoon()
+	c.flushSoonLocked()
 	if err != nil {
 		return status.FromContextError(err).Err()
 	}
@@ -84,12 +82,16 @@ func (s serverStream) SendMsg(message any) error {
 
 // RecvMsg implements grpc.ServerStream.
 func (s serverStream) RecvMsg(message any) error {
-	data, err := s.next()
+	next, err := s.next()
 	if err != nil {
 		return err
 	}
-	defer data.release()
-	if err := s.conn.server.opts.Codec.Unmarshal(data.bytes, message); err != nil {
+	defer next.release()
+	data, err := s.plain(next)
+	if err != nil {
+		return err
+	}
+	if err := s.conn.server.opts.Codec.Unmarshal(data, message); err != nil {
 		return status.Errorf(codes.Internal, "grpc: failed to unmarshal the received message: %v",
 			err)
 	}

@@ -3,6 +3,7 @@ package grpcserver
 import (
 	"bytes"
 	"compress/gzip"
+	"context"
 	"encoding/binary"
 	"io"
 	"sync"
@@ -23,10 +24,9 @@ type input struct {
 
 	mu sync.Mutex
 	// part is the beginning of a message, ready the messages that wait for the
-	// handler. dispatched says that a unary call has begun.
-	part       *buffer
-	ready      []*buffer
-	dispatched bool
+	// handler.
+	part  *buffer
+	ready []*buffer
 	// failure is why nothing more is read.
 	failure error
 	// unacked are bytes that the client was not granted again, pending those of
@@ -56,6 +56,41 @@ func (b *buffer) release() {
 	}
 }
 
+// data takes in a part of a stream's messages.
+func (c *conn) data(f frame) error {
+	if err := c.checkIdle(f.id); err != nil {
+		return err
+	}
+	size := len(f.payload) // with the padding
+	if c.in.unacked += size; c.in.unacked > connWindowBytes {
+		return &breach{http2.ErrCodeFlowControl, "more was sent than granted"}
+	}
+	if c.in.unacked >= connWindowBytes/4 {
+		c.mu.Lock()
+		c.out.windowUpdate(0, uint32(c.in.unacked))
+		c.mu.Unlock()
+		c.in.unacked = 0
+	}
+	part, err := f.content()
+	if err != nil {
+		return err
+	}
+	st := c.in.newest
+	if st == nil || st.id != f.id {
+		c.mu.Lock()
+		st = c.streams[f.id]
+		c.mu.Unlock()
+	}
+	switch {
+	case st == nil: // it has ended meanwhile
+	case st.input.ended.Load():
+		c.giveUp(f.id, http2.ErrCodeStreamClosed)
+	default:
+		st.data(part, size, f.flags.Has(http2.FlagDataEndStream))
+	}
+	return nil
+}
+
 // data takes in a part of the stream; size is what flow control counts.
 func (st *stream) data(part []byte, size int, ends bool) {
 	in := &st.input
@@ -64,16 +99,13 @@ func (st *stream) data(part []byte, size int, ends bool) {
 	in.pending += size
 	if in.unacked > streamWindowBytes {
 		in.mu.Unlock()
-		st.conn.mu.Lock()
-		defer st.conn.mu.Unlock()
-		st.conn.resetLocked(st, http2.ErrCodeFlowControl)
+		st.conn.giveUp(st.id, http2.ErrCodeFlowControl)
 		return
 	}
 	for len(part) > 0 && in.failure == nil {
 		part = st.assemble(part)
 	}
-	in.failure = st.spell(in.failure)
-	grant := st.grantable(ends)
+	failure, grant := in.failure, st.grantable(ends)
 	in.mu.Unlock()
 	if grant > 0 {
 		st.grant(grant)
@@ -82,16 +114,20 @@ func (st *stream) data(part []byte, size int, ends bool) {
 		st.inputEnded()
 		return
 	}
+	if failure != nil && st.method.unary != nil {
+		st.refuse(failure)
+		return
+	}
 	st.tell()
 }
 
-// spell ends a unary call that can't be read at once.
-func (st *stream) spell(err error) error {
-	if err != nil && st.method.unary != nil && !st.input.dispatched {
-		st.input.dispatched = true
-		st.conn.server.running.Go(func() { st.finish(statusOf(err)) })
-	}
-	return err
+// refuse ends a unary call that can't be read.
+func (st *stream) refuse(err error) {
+	c := st.conn
+	c.mu.Lock()
+	c.endLocked(st, statusOf(err))
+	c.mu.Unlock()
+	st.end(context.Canceled)
 }
 
 // assemble adds to the message that is being read, and returns what belongs to the
@@ -127,21 +163,29 @@ func (st *stream) assemble(part []byte) (rest []byte) {
 // complete takes in a whole message.
 func (st *stream) complete(b *buffer) {
 	in := &st.input
-	compressed := b.bytes[0] != 0
-	b.bytes = b.bytes[messageHeadBytes:]
-	if compressed {
-		b.bytes, in.failure = st.decompress(b.bytes)
-	}
-	if in.failure == nil && st.method.unary != nil && len(in.ready) > 0 {
+	if st.method.unary != nil && len(in.ready) > 0 {
 		in.failure = status.Error(codes.Internal, "a unary call has more than one message")
+		return
 	}
-	if in.failure == nil {
-		in.ready = append(in.ready, b)
-	}
+	in.ready = append(in.ready, b)
 }
 
-func (st *stream) decompress(data []byte) ([]byte, error) {
-	if !st.input.gzipped {
+// Flags of a message.
+const (
+	flagPlain = iota
+	flagCompressed
+)
+
+// plain is a message without its head, decompressed. It may be valid only as long
+// as b is.
+func (st *stream) plain(b *buffer) ([]byte, error) {
+	data := b.bytes[messageHeadBytes:]
+	switch flag := b.bytes[0]; {
+	case flag == flagPlain:
+		return data, nil
+	case flag != flagCompressed:
+		return nil, status.Errorf(codes.Internal, "grpc: a message has the unknown flag %d", flag)
+	case !st.input.gzipped:
 		return nil, status.Error(codes.Internal,
 			"grpc: compressed flag set with identity or empty encoding")
 	}
@@ -192,19 +236,22 @@ func (st *stream) inputEnded() {
 		st.tell()
 		return
 	}
+	st.conn.in.newest = nil
 	in.mu.Lock()
-	defer in.mu.Unlock()
-	if in.dispatched {
-		return
-	}
-	if len(in.ready) == 0 {
-		in.failure = st.spell(status.Error(codes.Internal, "a unary call has no message"))
-		return
-	}
-	in.dispatched = true
-	message := in.ready[0]
+	failure, ready, partial := in.failure, in.ready, in.part != nil
 	in.ready = nil
-	st.conn.server.running.Go(func() { st.call(message) })
+	in.mu.Unlock()
+	switch {
+	case failure != nil:
+		st.refuse(failure)
+	case partial:
+		st.refuse(status.Error(codes.Internal, "the call ends in the middle of a message"))
+	case len(ready) == 0:
+		st.refuse(status.Error(codes.Internal, "a unary call has no message"))
+	default:
+		st.begun = true
+		st.conn.server.running.Go(func() { st.call(ready[0]) })
+	}
 }
 
 // tell wakes a handler that waits for a message.

@@ -1,11 +1,13 @@
 package grpcserver
 
 import (
+	"container/list"
 	"encoding/binary"
-	"runtime"
+	"math"
 	"sync"
 
 	"golang.org/x/net/http2"
+	"google.golang.org/grpc/metadata"
 )
 
 const (
@@ -28,21 +30,52 @@ type out struct {
 	// flushing says that somebody writes to the socket, due that somebody is
 	// about to.
 	flushing, due bool
+	// last says that nothing follows what is in buf, shut that it was written.
+	last, shut bool
 	// sent says that a client's ping may follow from what was sent.
 	sent bool
+	// shrinkTable says that the client made the table of header compression
+	// smaller, shrunk that it was told that the table is empty.
+	shrinkTable, shrunk bool
 	// window is what the client takes on the connection, initialWindow on a new
 	// stream.
 	window, initialWindow int64
 	frameBytesMax         int
-	// room is signalled when a window grows, when the buffer was written, and
-	// when a stream or the connection ends.
-	room sync.Cond
+	headerBytesMax        int64
+	// queue are the streams that wait for window or for room in buf, in order.
+	queue list.List
+	// calm is signalled when the reader may go on.
+	calm sync.Cond
 }
 
 func (o *out) init(mu *sync.Mutex) {
-	o.room.L = mu
+	o.calm.L = mu
 	o.window, o.initialWindow = windowBytesDefault, windowBytesDefault
 	o.frameBytesMax = frameBytesDefault
+	o.headerBytesMax = math.MaxUint32
+}
+
+// hasRoom reports whether a stream may send that has a window of its own.
+func (o *out) hasRoom() bool { return o.window > 0 && len(o.buf) < outBytesMax }
+
+// takes reports whether a header is not longer than the client wants it, which has
+// a few fields and metadata.
+func (o *out) takes(block []byte, mds ...metadata.MD) bool {
+	const own = 5 // the most fields that a status comes with
+	bytes := int64(len(block)) + own*fieldOverhead
+	for _, md := range mds {
+		for _, values := range md {
+			bytes += int64(len(values)) * fieldOverhead
+		}
+	}
+	return bytes <= o.headerBytesMax
+}
+
+// wakeNext wakes the stream that has waited longest, if it may go on.
+func (o *out) wakeNext() {
+	if first := o.queue.Front(); first != nil && o.hasRoom() {
+		first.Value.(*stream).wakeLocked()
+	}
 }
 
 // frame appends the head of a frame.
@@ -83,9 +116,16 @@ func (o *out) goAway(lastID uint32, code http2.ErrCode, why string) {
 	o.buf = append(o.buf, why...)
 }
 
+// emptyTable is a change of the size of the table, to 0.
+const emptyTable = 0x20
+
 // header appends a header. One that is too long for a frame goes on in others.
 func (o *out) header(id uint32, block []byte, ends bool) {
 	o.sent = true
+	if o.shrinkTable && !o.shrunk {
+		o.shrunk = true
+		block = append([]byte{emptyTable}, block...)
+	}
 	var flags http2.Flags
 	if ends {
 		flags = http2.FlagHeadersEndStream
@@ -111,52 +151,4 @@ func (o *out) data(id uint32, part []byte) {
 	o.sent = true
 	o.frame(len(part), http2.FrameData, 0, id)
 	o.buf = append(o.buf, part...)
-}
-
-// flush writes what waits, unless somebody else does.
-func (c *conn) flush() {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	c.flushLocked()
-}
-
-// flushSoon lets others run first, who may have something to add: then one system
-// call does for all.
-func (c *conn) flushSoon() {
-	c.mu.Lock()
-	if c.out.due || c.out.flushing {
-		c.mu.Unlock()
-		return
-	}
-	c.out.due = true
-	c.mu.Unlock()
-	runtime.Gosched()
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	c.out.due = false
-	c.flushLocked()
-}
-
-// flushLocked writes until nothing is left. c.mu is held, but not while it writes.
-func (c *conn) flushLocked() {
-	o := &c.out
-	if o.flushing {
-		return // who writes looks again before it leaves
-	}
-	o.flushing = true
-	for len(o.buf) > 0 && c.failure == nil {
-		buf := o.buf
-		o.buf, o.spare = o.spare[:0], nil
-		c.mu.Unlock()
-		_, err := c.net.Write(buf)
-		if err != nil {
-			c.fail(err)
-		}
-		c.mu.Lock()
-		if cap(buf) <= outBytesKept {
-			o.spare = buf
-		}
-		o.room.Broadcast()
-	}
-	o.flushing = false
 }

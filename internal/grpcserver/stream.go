@@ -3,8 +3,7 @@ package grpcserver
 import (
 	"context"
 	"encoding/binary"
-	"fmt"
-	"strings"
+	"sync"
 	"time"
 
 	"golang.org/x/net/http2"
@@ -13,65 +12,67 @@ import (
 	"google.golang.org/grpc/status"
 )
 
+// abandonedMax is how many handlers may run whose clients have given them up,
+// before a connection is no longer read.
+const abandonedMax = 256
+
 // stream is a call under way. It is the call's context, too.
 type stream struct {
 	life
 	conn   *conn
 	id     uint32
 	method *method
-	md     metadata.MD
 	input  input
+	// begun says that its handler was started. The reader alone uses it.
+	begun bool
 
-	// window is what the client takes of the stream; the connection's lock
-	// guards it, and headed, which says that the answer's header was sent.
-	window int64
-	headed bool
+	// The connection's lock guards what follows. window is what the client takes of
+	// the stream, without what it takes of a new one. headed says that the answer's
+	// header was sent, abandoned that the client has given up a handler.
+	window            int64
+	headed, abandoned bool
+	// room is signalled when there may be more window, or the stream is gone; nil
+	// if nobody ever waited.
+	room *sync.Cond
+
 	// header and trailer are what the handler wants to send; it alone uses them.
 	header, trailer metadata.MD
 }
 
-// open begins the stream whose header was read, or refuses it.
-func (c *conn) open(h *head) {
-	m := c.server.methods[h.path]
+// open begins a stream, or refuses it.
+func (c *conn) open(id uint32, ends bool, r request) {
 	switch {
-	case h.wrong != "":
-		c.refuse(h, status.New(codes.Internal, "malformed header: "+h.wrong))
+	case r.malformed:
+		c.giveUp(id, http2.ErrCodeProtocol)
 		return
-	case h.method != "POST":
-		c.refuseHTTP(h, "405")
+	case r.refusal != nil:
+		c.refuse(id, ends, r.refusal)
 		return
-	case !h.isGRPC():
-		c.refuseHTTP(h, "415")
-		return
-	case m == nil:
-		c.refuse(h, status.New(codes.Unimplemented, c.server.missing(h.path)))
-		return
-	case h.encoding != "" && h.encoding != "identity" && h.encoding != encodingGzip:
-		c.refuse(h, status.Newf(codes.Unimplemented, "grpc-encoding %q is not known, only %s",
-			h.encoding, encodingGzip))
-		return
-	}
-	st := &stream{conn: c, id: h.id, method: m}
-	st.values, st.md = c.context()
-	st.input.gzipped = h.encoding == encodingGzip
-	st.expired = c.wake
-	if h.hasTimeout {
-		st.deadline = time.Now().Add(h.timeout)
 	}
 	if admit := c.server.opts.Admit; admit != nil {
-		if err := admit(st.md); err != nil {
-			c.refuse(h, statusOf(err))
+		if err := admit(r.md); err != nil {
+			c.refuse(id, ends, refusalOf(statusOf(err)))
 			return
 		}
+	}
+	st := &stream{conn: c, id: id, method: r.method}
+	st.values = r.ctx
+	st.input.gzipped = r.gzipped
+	if r.hasTimeout {
+		st.deadline = time.Now().Add(r.timeout)
+		st.expired = st.wake
 	}
 	if !c.enter(st) {
 		return
 	}
-	if m.stream != nil {
+	if r.method.stream != nil {
 		st.input.arrived = make(chan struct{}, 1)
+		st.begun = true
 		c.server.running.Go(st.serveStream)
+	} else {
+		c.in.newest = st
 	}
-	if h.ends {
+	if ends {
 		st.inputEnded()
 	}
 }
@@ -80,61 +81,40 @@ func (c *conn) open(h *head) {
 func (c *conn) enter(st *stream) bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if c.final || len(c.streams) >= int(min(c.server.opts.StreamsMax, 1<<31-1)) {
+	if c.final || uint64(len(c.streams)) >= uint64(c.server.opts.StreamsMax) {
 		c.out.reset(st.id, http2.ErrCodeRefusedStream)
 		return false
 	}
-	st.window = c.out.initialWindow
+	c.lastID = st.id
 	c.streams[st.id] = st
 	return true
 }
 
-// missing says what there is not at a path.
-func (s *Server) missing(path string) string {
-	service, name, ok := strings.Cut(strings.TrimPrefix(path, "/"), "/")
-	if !ok {
-		return fmt.Sprintf("malformed method name: %q", path)
-	}
-	if _, ok := s.info[service]; !ok {
-		return "unknown service " + service
-	}
-	return fmt.Sprintf("unknown method %s for service %s", name, service)
-}
-
 // refuse answers a call that has no stream.
-func (c *conn) refuse(h *head, st *status.Status) {
-	c.refuseWith(h, appendTrailers(append([]byte(nil), okHeaders...), st))
-}
-
-// refuseHTTP answers what is no call of gRPC. The name of the status is number 8
-// of the static table.
-func (c *conn) refuseHTTP(h *head, code string) {
-	c.refuseWith(h, appendString([]byte{8}, code))
-}
-
-func (c *conn) refuseWith(h *head, block []byte) {
+func (c *conn) refuse(id uint32, ends bool, block []byte) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	c.out.header(h.id, block, true)
-	if !h.ends {
-		c.out.reset(h.id, http2.ErrCodeNo)
+	if c.final {
+		c.out.reset(id, http2.ErrCodeRefusedStream)
+		return
 	}
-}
-
-// wake has everybody who waits for room look again.
-func (c *conn) wake() {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	c.out.room.Broadcast()
+	c.lastID = id
+	c.out.header(id, block, true)
+	if !ends {
+		c.out.reset(id, http2.ErrCodeNo)
+	}
 }
 
 // call answers a unary call.
 func (st *stream) call(message *buffer) {
 	m := st.method
 	decode := func(into any) error {
-		err := st.conn.server.opts.Codec.Unmarshal(message.bytes, into)
-		message.release()
+		defer message.release()
+		data, err := st.plain(message)
 		if err != nil {
+			return err
+		}
+		if err := st.conn.server.opts.Codec.Unmarshal(data, into); err != nil {
 			return status.Errorf(codes.Internal, "grpc: error unmarshalling request: %v", err)
 		}
 		return nil
@@ -185,39 +165,27 @@ func (st *stream) answer(message []byte) {
 	c := st.conn
 	c.mu.Lock()
 	c.headLocked(st)
-	if err := c.sendLocked(st, message); err != nil {
-		c.mu.Unlock()
-		st.finish(statusOf(err))
-		return
-	}
-	c.endLocked(st, nil)
-	c.mu.Unlock()
-	st.over()
+	err := c.sendLocked(st, message)
+	st.overLocked(statusOf(err))
 }
 
 // finish ends the stream with a status.
 func (st *stream) finish(s *status.Status) {
+	st.conn.mu.Lock()
+	st.overLocked(s)
+}
+
+// overLocked ends the stream with a status when its handler has ended. The
+// connection's lock is held, and is not when it returns.
+func (st *stream) overLocked(s *status.Status) {
 	c := st.conn
-	c.mu.Lock()
 	c.endLocked(st, s)
-	c.mu.Unlock()
-	st.over()
-}
-
-// over follows the end of a stream.
-func (st *stream) over() {
-	c := st.conn
-	st.end(context.Canceled)
-	c.flushSoon()
-	if c.finishing() {
-		c.ended()
+	if st.abandoned {
+		c.abandoned--
+		c.out.calm.Broadcast()
 	}
-}
-
-func (c *conn) finishing() bool {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	return c.final
+	st.end(context.Canceled)
+	c.flushSoonLocked()
 }
 
 // headLocked sends the answer's header, unless it was. c.mu is held.
@@ -228,7 +196,10 @@ func (c *conn) headLocked(st *stream) {
 	st.headed = true
 	block := okHeaders
 	if len(st.header) > 0 {
-		block = appendMetadata(append([]byte(nil), block...), st.header)
+		full := appendMetadata(append([]byte(nil), block...), st.header)
+		if c.out.takes(full, st.header) {
+			block = full
+		}
 	}
 	c.out.header(st.id, block, false)
 }
@@ -241,42 +212,30 @@ func (c *conn) endLocked(st *stream, s *status.Status) {
 	delete(c.streams, st.id)
 	block := okTrailers
 	if s.Code() != codes.OK || len(st.trailer) > 0 || !st.headed {
-		block = nil
-		if !st.headed {
-			block = appendMetadata(append(block, okHeaders...), st.header)
-		}
-		block = appendMetadata(appendTrailers(block, s), st.trailer)
+		block = c.trailersOf(st, s)
 	}
 	c.out.header(st.id, block, true)
 	if !st.input.ended.Load() {
 		c.out.reset(st.id, http2.ErrCodeNo)
 	}
+	c.partLocked()
 }
 
-// sendLocked sends a message as the windows allow, and waits where they don't. c.mu
-// is held, but not while it waits. It returns an error if the stream ends meanwhile.
-func (c *conn) sendLocked(st *stream, message []byte) error {
-	for len(message) > 0 {
-		for c.streams[st.id] == st && (c.out.window <= 0 || st.window <= 0 ||
-			len(c.out.buf) >= outBytesMax) {
-			if len(c.out.buf) > 0 && !c.out.flushing {
-				c.flushLocked()
-				continue
-			}
-			if err := st.Err(); err != nil {
-				return err
-			}
-			_ = st.Done() // which has the deadline wake this one
-			c.out.room.Wait()
-		}
-		if c.streams[st.id] != st {
-			return context.Canceled
-		}
-		n := min(int64(len(message)), int64(c.out.frameBytesMax), c.out.window, st.window)
-		c.out.data(st.id, message[:n])
-		c.out.window -= n
-		st.window -= n
-		message = message[n:]
+// trailersOf is what a stream ends with. If that is more than the client takes, it
+// is the code alone.
+func (c *conn) trailersOf(st *stream, s *status.Status) []byte {
+	var head []byte
+	if !st.headed {
+		head = okHeaders
 	}
-	return nil
+	block := append([]byte(nil), head...)
+	if !st.headed {
+		block = appendMetadata(block, st.header)
+	}
+	block = appendMetadata(appendTrailers(block, s), st.trailer)
+	if c.out.takes(block, st.header, st.trailer) {
+		return block
+	}
+	const why = "the status is longer than the client takes"
+	return appendTrailers(append([]byte(nil), head...), status.New(s.Code(), why))
 }
