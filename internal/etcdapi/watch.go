@@ -43,6 +43,8 @@ type watch struct {
 	// quiet says that no event was sent since the last tick of progress, due
 	// that the next answer to a tick is to be sent.
 	quiet, due bool
+	// told is the last revision of what was sent: progress never tells of less.
+	told kv.Revision
 }
 
 // Watch implements pb.WatchServer.

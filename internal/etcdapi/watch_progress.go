@@ -1,7 +1,10 @@
 package etcdapi
 
 import (
+	"maps"
+	"math"
 	"math/rand/v2"
+	"slices"
 	"sync/atomic"
 	"time"
 
@@ -46,9 +49,10 @@ func (s *watchSender) answer(revision kv.Revision) error {
 			continue
 		}
 		w.due = false
-		if w.from > revision {
+		if w.from > revision || w.told > revision {
 			continue
 		}
+		w.told = revision
 		if err := s.sendProgress(w.id, revision); err != nil {
 			return err
 		}
@@ -59,20 +63,36 @@ func (s *watchSender) answer(revision kv.Revision) error {
 // answerAll answers for all watches, or not at all. A watch that came after
 // the question may not have got as far: then it is put again. One from the
 // future has no progress yet, nor has a stream without watches.
+//
+// Some watches may have been told of more since they asked, and what a watch
+// is told never goes back. If that is not the same for all, each has an answer
+// of its own.
 func (s *watchSender) answerAll(q question, revision kv.Revision) error {
 	if q.last < s.last {
 		s.ask(true)
 		return nil
 	}
+	least, most := kv.Revision(math.MaxInt64), revision
 	for _, w := range s.watches {
 		if w.from > revision {
 			return nil
 		}
+		w.told = max(w.told, revision)
+		least, most = min(least, w.told), max(most, w.told)
 	}
-	if len(s.watches) == 0 {
+	switch {
+	case len(s.watches) == 0:
 		return nil
+	case least == most:
+		return s.sendProgress(invalidWatchID, most)
 	}
-	return s.sendProgress(invalidWatchID, revision)
+	for _, id := range slices.Sorted(maps.Keys(s.watches)) {
+		w := s.watches[id]
+		if err := s.sendProgress(w.id, w.told); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 func (s *watchSender) sendProgress(id int64, revision kv.Revision) error {

@@ -150,7 +150,7 @@ func (s *watchSender) tell(resp *kv.WatchResponse) error {
 	case len(resp.Events) == 0:
 		return nil
 	}
-	w.quiet = false
+	w.quiet, w.told = false, max(w.told, resp.Revision)
 	return s.sendEvents(w, resp)
 }
 

@@ -245,12 +245,37 @@ func TestProgressOfTheFuture(t *testing.T) {
 		s.put(notice{progress: true})
 		s.tell(progressAt(19))
 		s.expect("0 created, 1 created")
-		s.put(notice{progress: true})
-		s.tell(progressAt(20))
-		s.expect("-1 at 20")
 		<-time.After(67 * time.Second)
 		s.tell(progressAt(19))
 		s.expect("0 at 19")
+		s.put(notice{progress: true})
+		s.tell(progressAt(20))
+		s.expect("-1 at 20")
+	})
+}
+
+// The store answers with what was current when it was asked. Events may have
+// come since, and nobody is told of less than before.
+func TestProgressNeverGoesBack(t *testing.T) {
+	inBubble(t, func(s *sending) {
+		s.begin(0, 0, true)
+		s.put(notice{progress: true})
+		s.tell(event(0, 7))
+		s.tell(progressAt(6))
+		s.expect("0 created, 0 event, -1 at 7")
+		s.begin(1, 0, false)
+		s.put(notice{progress: true})
+		s.tell(event(1, 9))
+		s.tell(progressAt(8))
+		s.expect("1 created, 1 event, 0 at 8, 1 at 9")
+		s.put(notice{progress: true})
+		s.tell(progressAt(9))
+		s.expect("-1 at 9")
+		<-time.After(67 * time.Second)
+		<-time.After(67 * time.Second)
+		s.tell(event(0, 12))
+		s.tell(progressAt(11))
+		s.expect("0 event")
 	})
 }
 
