@@ -54,7 +54,6 @@ func startCluster(t *testing.T, splitAt ...string) *cluster {
 			args: []string{
 				"start", "--name", name, "--data", filepath.Join(dir, name), "--client", client,
 				"--peer", peer, "--initial-shards", fmt.Sprint(len(splitAt) + 1),
-				"--split-at", strings.Join(splitAt, ","),
 			},
 			client: newClient(t, client),
 		})
@@ -62,6 +61,9 @@ func startCluster(t *testing.T, splitAt ...string) *cluster {
 	c.client = newClient(t, endpoints...)
 	for i, p := range c.processes {
 		p.args = append(p.args, "--initial-cluster", strings.Join(members, ","))
+		if len(splitAt) > 0 {
+			p.args = append(p.args, "--split-at", strings.Join(splitAt, ","))
+		}
 		t.Cleanup(func() { c.kill(i) })
 		c.start(i)
 	}
