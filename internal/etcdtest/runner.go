@@ -83,7 +83,7 @@ func (r *Runner) Record(ctx context.Context, s *Script) error {
 func (r *Runner) Replay(ctx context.Context, s *Script) ([]Mismatch, error) {
 	var found []Mismatch
 	err := r.run(ctx, s, func(step *Step) (goOn bool, err error) {
-		got, err := r.answer(ctx, step)
+		got, err := r.do(ctx, step.Request, &step.Answer)
 		if err == nil && got != step.Answer {
 			found = append(found, Mismatch{s.Name, step.Line, step.Request, got, step.Answer})
 			if !r.Thorough {
@@ -97,21 +97,6 @@ func (r *Runner) Replay(ctx context.Context, s *Script) ([]Mismatch, error) {
 		found = append(found, Mismatch{s.Name, len(s.Steps), "(the end)", rest, ""})
 	}
 	return found, err
-}
-
-// answer is what the server answers, at last: a serializable read may be
-// behind for a while.
-func (r *Runner) answer(ctx context.Context, step *Step) (string, error) {
-	const interval = 2 * time.Millisecond
-	deadline := time.Now().Add(r.Patience)
-	for {
-		got, err := r.do(ctx, step.Request, &step.Answer)
-		behind := got != step.Answer && strings.Contains(step.Request, "serializable:true")
-		if err != nil || !behind || time.Now().After(deadline) {
-			return got, err
-		}
-		pause(ctx, interval)
-	}
 }
 
 // run does each step until one says not to go on; then it skips those up to

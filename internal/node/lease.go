@@ -52,6 +52,9 @@ func chooseID() kv.LeaseID {
 // LeaseRevoke implements kv.Store.
 func (n *Node) LeaseRevoke(ctx context.Context, id kv.LeaseID) (kv.Revision, error) {
 	lease, err := n.lease(ctx, &wire.Lease{Op: wire.LeaseRevoke, ID: id})
+	if err == nil {
+		n.wrote(lease.Revision)
+	}
 	return lease.Revision, err
 }
 

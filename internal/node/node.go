@@ -56,6 +56,8 @@ type outlook struct {
 	// standing is how the system shard stands, nil if nothing is known yet.
 	standing atomic.Pointer[worker.Standing]
 	space    space
+	// written is the highest revision of a write that this node has answered.
+	written atomic.Int64
 }
 
 // parts are what a node is built of.

@@ -23,6 +23,9 @@ func (n *Node) Range(ctx context.Context, req kv.RangeRequest) (kv.RangeResponse
 	if err := n.cfg.Limits.CheckRange(&req); err != nil {
 		return kv.RangeResponse{}, err
 	}
+	if req.Serializable && req.Revision == 0 {
+		return n.readLocal(ctx, req)
+	}
 	r, err := n.do(ctx, req.Start, worker.Request{Range: &req})
 	if err != nil {
 		return kv.RangeResponse{}, err
@@ -42,6 +45,7 @@ func (n *Node) Txn(ctx context.Context, req kv.TxnRequest) (kv.TxnResponse, erro
 	if err != nil {
 		return kv.TxnResponse{}, err
 	}
+	n.wroteBy(r.Txn)
 	return *r.Txn, nil
 }
 
