@@ -99,8 +99,8 @@ func FuzzCodec(f *testing.F) {
 			func() proto.Message { return new(pb.TxnRequest) },
 		} {
 			got, want := fresh(), fresh()
-			before := bytes.Clone(data)
-			err := codec{}.Unmarshal(data, got)
+			received := bytes.Clone(data)
+			err := codec{}.Unmarshal(received, got)
 			wantErr := proto.Unmarshal(data, want)
 			if (err != nil) != (wantErr != nil) {
 				t.Fatalf("%T of %x: %v, protobuf says %v", got, data, err, wantErr)
@@ -116,8 +116,15 @@ func FuzzCodec(f *testing.F) {
 					t.Fatalf("%x: a key's successor changes the end", data)
 				}
 			}
-			if !bytes.Equal(before, data) {
+			if !bytes.Equal(received, data) {
 				t.Fatal("the data was changed")
+			}
+			// The server has the next message come into the same memory.
+			for i := range received {
+				received[i] ^= 0xff
+			}
+			if err == nil && !proto.Equal(got, want) {
+				t.Fatalf("%x: the request shares memory with the server", data)
 			}
 		}
 	})
