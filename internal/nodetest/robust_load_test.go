@@ -137,7 +137,8 @@ func (d *driver) learn(c *call) {
 	switch {
 	case c.kind == kindGrant && c.err == nil:
 		d.lease = c.lease
-	case c.kind == kindRevoke, c.kind == kindKeepAlive && c.err != nil, c.kind == kindTxn && c.refused():
+	case c.kind == kindRevoke, c.kind == kindKeepAlive && c.err != nil,
+		c.kind == kindTxn && c.refused():
 		d.lease = 0
 	case c.err != nil || c.kind != kindTxn:
 		return

@@ -17,7 +17,8 @@ import (
 
 var (
 	robustSeed = flag.Uint64("robust-seed", 1, "what TestRobustness draws its choices from")
-	robustTime = flag.Duration("robust-time", 6*time.Second, "how long TestRobustness has load")
+	robustTime = flag.Duration("robust-time", 6*time.Second,
+		"how long TestRobustness has load; the healthy have it a sixth of that")
 )
 
 const (
@@ -36,20 +37,44 @@ func robustKeys() []string {
 	return keys
 }
 
+// robustSplits are the keys that part the shards of each test.
+var robustSplits = map[string][]string{
+	"1-shard": nil, "8-shards": {"b", "c", "d", "e", "f", "g", "h"},
+}
+
 // TestRobustness puts load on etcd's API of a cluster whose nodes die and
 // stop, and holds what clients and watches were told against one history.
 func TestRobustness(t *testing.T) {
 	if testing.Short() {
-		t.Skip("takes about 30 s")
+		t.Skip("takes about 20 s")
 	}
-	for name, splits := range map[string][]string{
-		"1-shard": nil, "8-shards": {"b", "c", "d", "e", "f", "g", "h"},
-	} {
-		t.Run(name, func(t *testing.T) { runRobust(t, splits) })
+	for name, splits := range robustSplits {
+		t.Run(name, func(t *testing.T) { runRobust(t, splits, (*robust).harm) })
 	}
 }
 
-func runRobust(t *testing.T, splits []string) {
+// TestRobustnessOfTheHealthy does the same while nothing fails: then no
+// revision may be left out.
+func TestRobustnessOfTheHealthy(t *testing.T) {
+	for name, splits := range robustSplits {
+		t.Run(name, func(t *testing.T) {
+			if testing.Short() && len(splits) == 0 {
+				t.Skip("eight shards are the harder case")
+			}
+			r := runRobust(t, splits, func(r *robust) { r.wait(*robustTime / 6) })
+			rev := int64(1)
+			for _, e := range r.collectors[0].events() {
+				if e.mod > rev+1 {
+					t.Errorf("%d follows %d", e.mod, rev)
+				}
+				rev = e.mod
+			}
+		})
+	}
+}
+
+// runRobust has load as long as something happens to the cluster.
+func runRobust(t *testing.T, splits []string, happens func(*robust)) *robust {
 	t.Setenv("MIRUVOR_WATCH_PROGRESS_NOTIFY_INTERVAL", progressEvery)
 	r := &robust{
 		c: startCluster(t, splits...), keys: robustKeys(), begin: time.Now(), seed: *robustSeed,
@@ -70,7 +95,7 @@ func runRobust(t *testing.T, splits []string) {
 		load.Go(func() { r.drive(ctx, i) })
 	}
 	load.Go(func() { r.compact(ctx) })
-	r.harm(*robustTime)
+	happens(r)
 	cancel()
 	load.Wait()
 	r.finish()
@@ -78,6 +103,7 @@ func runRobust(t *testing.T, splits []string) {
 	collectors.Wait()
 	r.check()
 	r.c.check()
+	return r
 }
 
 // robust is a run: what was asked, and what was answered.
@@ -122,9 +148,9 @@ func (r *robust) client(nodes ...int) *clientv3.Client {
 }
 
 // harm kills and stops nodes for some time; all run when it returns.
-func (r *robust) harm(d time.Duration) {
+func (r *robust) harm() {
 	rng := r.rand(200)
-	for end := time.Now().Add(d); time.Now().Before(end); {
+	for end := time.Now().Add(*robustTime); time.Now().Before(end); {
 		r.wait(time.Duration(500+rng.IntN(1500)) * time.Millisecond)
 		victim := rng.IntN(len(r.c.processes))
 		if rng.IntN(2) == 0 {
@@ -174,7 +200,7 @@ func (r *robust) finish() {
 	for _, w := range r.collectors {
 		await(t, "a watch to see the last write", func(context.Context) error {
 			if at := w.at.Load(); at < last {
-				return fmt.Errorf("node %d has told up to %d of %d: %s", w.node, at, last, w.failure())
+				return fmt.Errorf("told up to %d of %d: %v, %s", at, last, w, w.failure())
 			}
 			return nil
 		})

@@ -29,6 +29,7 @@ type watching struct {
 
 // told is one response of a watch.
 type told struct {
+	at                time.Duration
 	revision          int64
 	created, progress bool
 	events            []event
@@ -89,7 +90,7 @@ func (r *robust) follow(
 			if !ok {
 				return
 			}
-			w.take(resp)
+			w.take(resp, r.now())
 			r.saw(resp.Header.Revision)
 		case <-tick.C:
 			if rng.IntN(2) == 0 {
@@ -101,8 +102,9 @@ func (r *robust) follow(
 	}
 }
 
-func (w *watching) take(resp clientv3.WatchResponse) {
+func (w *watching) take(resp clientv3.WatchResponse, at time.Duration) {
 	t := told{
+		at:       at,
 		revision: resp.Header.Revision, created: resp.Created, progress: resp.IsProgressNotify(),
 		compacted: resp.CompactRevision, err: resp.Err(),
 	}
