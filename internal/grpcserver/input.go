@@ -250,7 +250,7 @@ func (st *stream) inputEnded() {
 		st.refuse(status.Error(codes.Internal, "a unary call has no message"))
 	default:
 		st.begun = true
-		st.conn.server.running.Go(func() { st.call(ready[0]) })
+		st.conn.server.call(st, ready[0])
 	}
 }
 

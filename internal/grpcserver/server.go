@@ -54,6 +54,7 @@ type Server struct {
 
 	// running counts goroutines: of listeners, connections and handlers.
 	running sync.WaitGroup
+	workers workers
 
 	mu        sync.Mutex
 	listeners map[net.Listener]struct{}
@@ -101,6 +102,7 @@ func New(opts Options) *Server {
 		listeners: map[net.Listener]struct{}{}, conns: map[*conn]struct{}{},
 	}
 	s.idle.L = &s.mu
+	s.workers.init()
 	return s
 }
 
@@ -207,6 +209,7 @@ func (s *Server) GracefulStop() {
 		s.idle.Wait()
 	}
 	s.mu.Unlock()
+	s.workers.stop()
 	s.running.Wait()
 }
 
@@ -215,6 +218,7 @@ func (s *Server) Stop() {
 	for _, c := range s.close() {
 		c.fail(context.Canceled)
 	}
+	s.workers.stop()
 	s.running.Wait()
 }
 
