@@ -8,7 +8,6 @@ import (
 	"net/http"
 	"strings"
 	"sync"
-	"sync/atomic"
 	"testing"
 )
 
@@ -55,10 +54,8 @@ func newPatroni(ctx context.Context, t *testing.T, c *cluster) *task {
 	}
 	watcher := &patroni{gateway: newGateway(c), t: t, prefix: prefix, name: "watcher", api: "/v3"}
 	k.followers = append(k.followers, watcher.follow)
-	var heard atomic.Int64
 	k.check = func(ctx context.Context) {
-		heard.Store(watcher.cache.seen)
-		if heard.Load() == 0 || len(watcher.cache.keys) == 0 {
+		if watcher.cache.seen == 0 || len(watcher.cache.keys) == 0 {
 			t.Error("the watch told nothing")
 		}
 		for _, p := range members {
