@@ -454,3 +454,23 @@ func TestTheLargestRecords(t *testing.T) {
 		t.Error(err)
 	}
 }
+
+// endless says that there is more, and tells nothing of it.
+type endless struct{ kv.Store }
+
+func (e endless) Range(
+	ctx context.Context, req kv.RangeRequest,
+) (kv.RangeResponse, error) {
+	resp, err := e.Store.Range(ctx, req)
+	resp.KVs, resp.More = nil, true
+	return resp, err
+}
+
+// What ends before the store does is no backup.
+func TestWriteNothingOfMore(t *testing.T) {
+	var file bytes.Buffer
+	_, err := backup.Write(t.Context(), endless{kvfake.New()}, &file, backup.Options{})
+	if !errors.Is(err, kv.ErrCorrupt) {
+		t.Errorf("it was written: %v", err)
+	}
+}

@@ -144,8 +144,12 @@ func (j *job) keys(ctx context.Context, page kv.RangeResponse) error {
 			}
 		}
 		j.tell()
-		if !page.More || len(page.KVs) == 0 {
+		switch {
+		case !page.More:
 			return nil
+		case len(page.KVs) == 0:
+			return fmt.Errorf("backup: %w: a page without keys says that there are more",
+				kv.ErrCorrupt)
 		}
 		last := page.KVs[len(page.KVs)-1].Key
 		var err error

@@ -90,6 +90,7 @@ func (b *backupCommand) toFile(
 		}
 		_, err2 := file.Seek(0, io.SeekStart)
 		if err2 = errors.Join(err2, file.Truncate(0)); err2 != nil {
+			err = errors.Join(err, err2)
 			break
 		}
 	}
