@@ -37,9 +37,8 @@ func (v *verdict) fail(format string, args ...any) {
 	v.problems = append(v.problems, fmt.Errorf(format, args...))
 }
 
-func (r *robust) check() {
-	t := r.c.t
-	t.Helper()
+// judge holds everything against what the first collector was told.
+func (r *robust) judge() *verdict {
 	v := &verdict{}
 	v.past, v.problems = newPast(r.collectors[0].events())
 	for _, c := range r.calls {
@@ -54,6 +53,13 @@ func (r *robust) check() {
 	for _, w := range r.watches {
 		v.watched(w)
 	}
+	return v
+}
+
+func (r *robust) check() {
+	t := r.c.t
+	t.Helper()
+	v := r.judge()
 	good, told := 0, 0
 	for _, c := range r.calls {
 		if c.err == nil {
