@@ -23,7 +23,8 @@ func TestKeptAlive(t *testing.T) {
 		fake := kvfake.New()
 		conn := serve(t, etcdapi.Options{Store: fake, Maintainer: fake})
 		client, leases := pb.NewKVClient(conn), pb.NewLeaseClient(conn)
-		if _, err := leases.LeaseGrant(t.Context(), &pb.LeaseGrantRequest{ID: 1, TTL: 10}); err != nil {
+		grant := &pb.LeaseGrantRequest{ID: 1, TTL: 10}
+		if _, err := leases.LeaseGrant(t.Context(), grant); err != nil {
 			t.Fatal(err)
 		}
 		for _, key := range []string{"a", "b", "c"} {
