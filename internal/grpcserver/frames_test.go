@@ -10,6 +10,7 @@ import (
 	"runtime"
 	"slices"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -401,9 +402,9 @@ func TestWaitsEnd(t *testing.T) {
 func TestRapidReset(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		goOn := make(chan struct{})
-		running := 0
+		var begun atomic.Int64
 		e := &echo{bidi: func(grpc.ServerStream) error {
-			running++ // one at a time begins: each waits for the client's next
+			begun.Add(1)
 			<-goOn
 			return nil
 		}}
@@ -420,12 +421,13 @@ func TestRapidReset(t *testing.T) {
 			}
 		}()
 		time.Sleep(time.Second)
+		running := begun.Load()
 		if running < 200 || running > 300 {
 			t.Errorf("%d handlers run", running)
 		}
 		close(goOn)
 		time.Sleep(time.Second)
-		if running != 3000 {
+		if running = begun.Load(); running != 3000 {
 			t.Errorf("%d handlers ran of 3000", running)
 		}
 	})
