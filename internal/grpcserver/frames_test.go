@@ -99,7 +99,7 @@ func TestHeadersRefused(t *testing.T) {
 		"capitals":     {with(field("User-Agent", "x")), "reset: PROTOCOL_ERROR"},
 		"line break":   {with(field("a", "x\ny")), "reset: PROTOCOL_ERROR"},
 		"twice":        {append(callFields[:1:1], callFields...), "reset: PROTOCOL_ERROR"},
-		"late":         {append(slices.Clone(callFields[1:]), callFields[0]), "reset: PROTOCOL_ERROR"},
+		"late":         {slices.Concat(callFields[1:], callFields[:1]), "reset: PROTOCOL_ERROR"},
 		"unknown":      {append(callFields[:1:1], field(":x", "y")), "reset: PROTOCOL_ERROR"},
 		"no path":      {append(callFields[:2:2], callFields[3:]...), "reset: PROTOCOL_ERROR"},
 		"connection":   {with(field("connection", "close")), "reset: PROTOCOL_ERROR"},

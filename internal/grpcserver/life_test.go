@@ -289,7 +289,10 @@ func TestContexts(t *testing.T) {
 		return ctx.Err()
 	}}
 	_, cc := start(t, e, grpcserver.Options{})
-	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Millisecond)
+	if _, err := call(t.Context(), cc, nil); err != nil { // so it is connected
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithTimeout(t.Context(), 200*time.Millisecond)
 	defer cancel()
 	_ = chat(t, ctx, cc).RecvMsg(new(wrapperspb.BytesValue))
 	_ = cc.Close()

@@ -1,6 +1,7 @@
 package portmux
 
 import (
+	"errors"
 	"io"
 	"net"
 	"strings"
@@ -43,4 +44,13 @@ func (c *replayed) Read(b []byte) (int, error) {
 		c.head = nil
 	}
 	return n, nil
+}
+
+// CloseWrite closes one side of the connection, if it can: servers do so to let
+// clients read to the end.
+func (c *replayed) CloseWrite() error {
+	if w, ok := c.Conn.(interface{ CloseWrite() error }); ok {
+		return w.CloseWrite()
+	}
+	return errors.ErrUnsupported
 }
