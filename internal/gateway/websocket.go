@@ -17,7 +17,8 @@ type websockets struct {
 	next            http.Handler
 	messageBytesMax int64
 	// open ends with close, and all sockets with it. carrying are their handlers,
-	// which an http.Server does not wait for.
+	// which an http.Server does not wait for; mu is held to add one, and to close.
+	mu       sync.Mutex
 	open     context.Context
 	shut     context.CancelFunc
 	carrying sync.WaitGroup
@@ -29,10 +30,23 @@ func newWebsockets(next http.Handler, messageBytesMax int) *websockets {
 	return s
 }
 
-// close ends all sockets and waits until they have ended.
+// close ends all sockets and waits until they have ended. There are no more after it.
 func (s *websockets) close() {
+	s.mu.Lock()
 	s.shut()
+	s.mu.Unlock()
 	s.carrying.Wait()
+}
+
+// enter notes that a handler begins. It reports false after close.
+func (s *websockets) enter() bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.open.Err() != nil {
+		return false
+	}
+	s.carrying.Add(1)
+	return true
 }
 
 // ServeHTTP implements http.Handler. Browsers are served pages of this host only.
@@ -41,7 +55,10 @@ func (s *websockets) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		s.next.ServeHTTP(w, r)
 		return
 	}
-	s.carrying.Add(1)
+	if !s.enter() {
+		http.Error(w, "the server is stopping", http.StatusServiceUnavailable)
+		return
+	}
 	defer s.carrying.Done()
 	conn, err := (&websocket.Upgrader{}).Upgrade(w, r, nil)
 	if err != nil {
