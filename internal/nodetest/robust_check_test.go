@@ -44,7 +44,7 @@ func (r *robust) judge() *verdict {
 	for _, c := range r.calls {
 		v.place(c)
 	}
-	v.placeUnknown(r.calls)
+	v.placeUnknown(r.calls, v.sightings(r.watches))
 	v.placeEnded(r.calls)
 	v.inOrder(r.watches)
 	v.linearizable()
@@ -195,7 +195,7 @@ func (e *entry) ends() int64 {
 }
 
 // placeUnknown finds out which calls without an answer happened.
-func (v *verdict) placeUnknown(calls []*call) {
+func (v *verdict) placeUnknown(calls []*call, sightings []placed) {
 	byValue := map[string]*entry{}
 	for _, e := range v.past {
 		for _, event := range e.events {
@@ -229,17 +229,27 @@ func (v *verdict) placeUnknown(calls []*call) {
 			deletes = append(deletes, c)
 		}
 	}
-	v.placeDeletes(deletes)
+	v.placeDeletes(deletes, sightings)
 }
 
-// placeDeletes gives what nobody has made to deletes without an answer.
-func (v *verdict) placeDeletes(deletes []*call) {
+// placeDeletes gives what nobody has made to deletes without an answer, if
+// they had begun when it was seen.
+func (v *verdict) placeDeletes(deletes []*call, sightings []placed) {
 	slices.SortFunc(deletes, func(a, b *call) int { return cmp.Compare(a.begin, b.begin) })
 	for _, e := range v.past {
 		if e.owner != nil {
 			continue
 		}
+		seen := forever
+		for _, p := range sightings {
+			if p.revision >= e.revision {
+				seen = min(seen, p.end)
+			}
+		}
 		for _, c := range deletes {
+			if c.begin > seen {
+				break
+			}
 			_, _, events := e.before.do(&c.request, e.revision)
 			if c.revision == 0 && slices.Equal(events, e.events) {
 				e.owner, c.revision = c, e.revision

@@ -63,10 +63,12 @@ func TestVerdict(t *testing.T) {
 		"response 1 at 3":          func(r *robust) { r.watches[0].told[1].events[0].value = "x" },
 		"with 0 events lacks":      func(r *robust) { r.watches[0].told[1].events = nil },
 		"after one at 3":           func(r *robust) { r.watches[0].told[2].revision = 2 },
-		"the event is":             func(r *robust) { r.collectors[0].told[1].events[0].version = 2 },
-		"client -2":                func(r *robust) { r.watches[0].told[2].at = 2 },
-		"with 1 events lacks":      func(r *robust) { r.watches[0].told[0].revision = 3 },
-		"nobody has forgotten 1":   func(r *robust) { r.calls[2].askPast(rpctypes.ErrCompacted) },
+		"the event is": func(r *robust) {
+			r.collectors[0].told[0].events[0].version = 2
+		},
+		"client -2":              func(r *robust) { r.watches[0].told[2].at = 2 },
+		"with 1 events lacks":    func(r *robust) { r.watches[0].told[0].revision = 3 },
+		"nobody has forgotten 1": func(r *robust) { r.calls[2].askPast(rpctypes.ErrCompacted) },
 		"1 was forgotten before": func(r *robust) {
 			r.calls[2].askPast(nil)
 			r.compacts = []*call{{request: request{revision: 2}, begin: 1, end: 2}}
