@@ -178,7 +178,9 @@ func (j *job) leases(ctx context.Context) error {
 		return fmt.Errorf("backup: leases: %w", err)
 	}
 	for _, id := range list.IDs {
-		j.hung[id] = j.hung[id]
+		if !j.hung[id] {
+			j.hung[id] = false // listed, and nothing hangs on it
+		}
 	}
 	ids := slices.Sorted(maps.Keys(j.hung))
 	for some := range slices.Chunk(ids, leasesAtOnce) {

@@ -19,7 +19,6 @@ import (
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/metadata"
 	"google.golang.org/grpc/status"
-	"google.golang.org/protobuf/proto"
 
 	"github.com/miruvor/miruvor/internal/etcdapi"
 	"github.com/miruvor/miruvor/internal/kv"
@@ -187,8 +186,8 @@ func TestPanic(t *testing.T) {
 
 func labels(method, code string) []*dto.LabelPair {
 	return []*dto.LabelPair{
-		{Name: proto.String("code"), Value: proto.String(code)},
-		{Name: proto.String("method"), Value: proto.String(method)},
+		{Name: new("code"), Value: new(code)},
+		{Name: new("method"), Value: new(method)},
 	}
 }
 

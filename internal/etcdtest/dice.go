@@ -56,12 +56,13 @@ func (d *dice) revision() int64 { return max(-1, d.at+2-d.Int64N(8)) }
 
 // opening is what a sequence begins with, for the rest to meet.
 func (d *dice) opening() []string {
-	puts := "Txn"
+	var puts strings.Builder
+	puts.WriteString("Txn")
 	for _, i := range d.Perm(len(keys))[:3+d.IntN(4)] {
-		puts += fmt.Sprintf("\nsuccess:{request_put:{key:%q value:%q%s}}",
-			keys[i], fmt.Sprint(d.IntN(5)), d.maybe(25, " lease:1"))
+		puts.WriteString(fmt.Sprintf("\nsuccess:{request_put:{key:%q value:%q%s}}",
+			keys[i], fmt.Sprint(d.IntN(5)), d.maybe(25, " lease:1")))
 	}
-	return []string{"LeaseGrant ID:1 TTL:1000", puts}
+	return []string{"LeaseGrant ID:1 TTL:1000", puts.String()}
 }
 
 // request draws any request but those about watches.
@@ -97,21 +98,22 @@ func (d *dice) maybe(percent int, text string) string {
 }
 
 func (d *dice) read() string {
-	out := d.keyRange()
-	out += d.maybe(25, fmt.Sprintf(" limit:%d", d.IntN(5)-1))
-	out += d.maybe(25, fmt.Sprintf(" revision:%d", d.revision()))
+	var out strings.Builder
+	out.WriteString(d.keyRange())
+	out.WriteString(d.maybe(25, fmt.Sprintf(" limit:%d", d.IntN(5)-1)))
+	out.WriteString(d.maybe(25, fmt.Sprintf(" revision:%d", d.revision())))
 	if d.chance(35) {
 		orders := []string{"NONE", "ASCEND", "DESCEND"}
 		targets := []string{"KEY", "VERSION", "CREATE", "MOD", "VALUE"}
-		out += " sort_order:" + orders[d.IntN(len(orders))]
-		out += " sort_target:" + targets[d.IntN(len(targets))]
+		out.WriteString(" sort_order:" + orders[d.IntN(len(orders))])
+		out.WriteString(" sort_target:" + targets[d.IntN(len(targets))])
 	}
 	for _, filter := range []string{
 		"min_mod_revision", "max_mod_revision", "min_create_revision", "max_create_revision",
 	} {
-		out += d.maybe(7, fmt.Sprintf(" %s:%d", filter, d.revision()))
+		out.WriteString(d.maybe(7, fmt.Sprintf(" %s:%d", filter, d.revision())))
 	}
-	return out + d.maybe(12, " keys_only:true") + d.maybe(10, " count_only:true")
+	return out.String() + d.maybe(12, " keys_only:true") + d.maybe(10, " count_only:true")
 }
 
 func (d *dice) put() string {

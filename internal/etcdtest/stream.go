@@ -2,6 +2,7 @@ package etcdtest
 
 import (
 	"context"
+	"strings"
 	"sync"
 	"time"
 
@@ -146,7 +147,8 @@ func (s *stream) tellWanted(
 // close cancels what watches there are, so that all that was on its way
 // arrives, and tells that. Then it ends the stream.
 func (s *stream) close(base int64) string {
-	rest := s.take(base) + s.told.unfinished()
+	var rest strings.Builder
+	rest.WriteString(s.take(base) + s.told.unfinished())
 	for _, id := range s.told.alive() {
 		s.send(&pb.WatchRequest{RequestUnion: &pb.WatchRequest_CancelRequest{
 			CancelRequest: &pb.WatchCancelRequest{WatchId: id},
@@ -158,13 +160,13 @@ func (s *stream) close(base int64) string {
 	for len(s.told.alive()) > 0 && !s.told.ended {
 		select {
 		case <-s.woken:
-			rest += s.take(base)
+			rest.WriteString(s.take(base))
 		case <-timer.C:
 			s.told.ended = true
-			rest += "watches were not canceled\n"
+			rest.WriteString("watches were not canceled\n")
 		}
 	}
 	s.cancel()
 	<-s.done
-	return rest
+	return rest.String()
 }

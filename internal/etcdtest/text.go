@@ -111,9 +111,10 @@ func printMessage(m protoreflect.Message) string {
 }
 
 func printPair(pair *mvccpb.KeyValue) string {
-	out := printBytes(pair.Key)
+	var out strings.Builder
+	out.WriteString(printBytes(pair.Key))
 	if len(pair.Value) > 0 {
-		out += "=" + printBytes(pair.Value)
+		out.WriteString("=" + printBytes(pair.Value))
 	}
 	for _, field := range []struct {
 		name  string
@@ -125,10 +126,10 @@ func printPair(pair *mvccpb.KeyValue) string {
 		{"lease", pair.Lease},
 	} {
 		if field.value != 0 {
-			out += fmt.Sprintf(" %s=%d", field.name, field.value)
+			out.WriteString(fmt.Sprintf(" %s=%d", field.name, field.value))
 		}
 	}
-	return out
+	return out.String()
 }
 
 func printBytes(b []byte) string {

@@ -143,11 +143,12 @@ func (w *walker) watching() string {
 }
 
 func (w *walker) createWatches(name string) string {
-	out := verbWatch + " " + name
+	var out strings.Builder
+	out.WriteString(verbWatch + " " + name)
 	for range 1 + w.dice.IntN(3) {
 		line, start := w.dice.watch()
-		out += "\n" + line
+		out.WriteString("\n" + line)
 		w.waiting[name] = w.waiting[name] || start > w.dice.at
 	}
-	return out
+	return out.String()
 }

@@ -3,6 +3,7 @@ package node
 import (
 	"context"
 	"errors"
+	"runtime"
 	"testing"
 	"time"
 
@@ -20,16 +21,13 @@ func TestALeaderlessNodeSaysSo(t *testing.T) {
 	}
 	c.configs[0].RequestTimeout = time.Second
 	c.start(0)
+	for c.nodes[0].threads.get() == nil {
+		runtime.Gosched() // they are about to start
+	}
 	ctx, cancel := context.WithTimeout(t.Context(), time.Second)
 	defer cancel()
-	for {
-		_, err := kv.Put(ctx, c.nodes[0], kv.PutRequest{Key: []byte("k")})
-		if errors.Is(err, kv.ErrNotReady) {
-			continue // its threads are still to start
-		}
-		if !errors.Is(err, kv.ErrNoLeader) {
-			t.Errorf("put: %v", err)
-		}
-		return
+	_, err := kv.Put(ctx, c.nodes[0], kv.PutRequest{Key: []byte("k")})
+	if !errors.Is(err, kv.ErrNoLeader) {
+		t.Errorf("put: %v", err)
 	}
 }

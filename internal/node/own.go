@@ -56,9 +56,11 @@ func (n *Node) readLocal(ctx context.Context, req kv.RangeRequest) (kv.RangeResp
 	soon, cancel := context.WithTimeout(ctx, behindMax)
 	defer cancel()
 	fresh, err := n.do(soon, req.Start, worker.Request{Range: &req})
-	if err != nil {
+	switch {
+	case err == nil:
+		return *fresh.Range, nil
+	case ctx.Err() == nil: // it was not for lack of the caller's time
 		n.written.CompareAndSwap(written, 0)
-		return *r.Range, nil
 	}
-	return *fresh.Range, nil
+	return *r.Range, nil
 }

@@ -44,12 +44,12 @@ const (
 	alarmTimeout = 2 * time.Second
 )
 
-// Of a file system, a twentieth is kept free, up to a GiB. On a small one it is
+// Of a file system, a twentieth is kept free, up to 256 MiB. On a small one it is
 // more, up to a quarter: one compaction of the engine takes tens of MiB, however
 // little is stored.
 const (
 	reserveDivisor      = 20
-	reserveBytesMax     = 1 << 30
+	reserveBytesMax     = 256 << 20
 	reserveSmallDivisor = 4
 	reserveSmallBytes   = 128 << 20
 	reserveBytesMin     = 16 << 20

@@ -21,8 +21,8 @@ func TestReserve(t *testing.T) {
 		{256, 64, 4},
 		{1024, 128, 16},
 		{4096, 204, 64},
-		{100 << 10, 1024, 64},
-		{1 << 20, 1024, 64},
+		{100 << 10, 256, 64},
+		{1 << 20, 256, 64},
 	} {
 		reserve, part := reserveOf(test.totalMiB*mib)/mib, partOf(test.totalMiB*mib)/mib
 		if reserve != test.reserveMiB || part != test.partMiB {

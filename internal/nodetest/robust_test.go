@@ -112,8 +112,8 @@ type robust struct {
 	keys  []string
 	begin time.Time
 	seed  uint64
-	// seen is the highest revision of any answer, lease the last one granted.
-	seen, lease atomic.Int64
+	// seen is the highest revision of any answer.
+	seen atomic.Int64
 
 	mu         sync.Mutex
 	calls      []*call

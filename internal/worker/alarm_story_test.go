@@ -60,11 +60,12 @@ func showAlarms(list []kv.Alarm) string {
 	if len(list) == 0 {
 		return "no alarms"
 	}
-	text := "alarms"
+	var text strings.Builder
+	text.WriteString("alarms")
 	for _, a := range list {
-		text += " " + showAlarm(a)
+		text.WriteString(" " + showAlarm(a))
 	}
-	return text
+	return text.String()
 }
 
 func showAlarm(a kv.Alarm) string {
