@@ -42,6 +42,11 @@ func (l *memberList) Set(text string) error {
 		if !ok || name == "" || peer == "" {
 			return fmt.Errorf("%q is not name=host:port", item)
 		}
+		if strings.HasPrefix(peer, "https://") {
+			return fmt.Errorf("%q asks for TLS, which nodes do not speak", item)
+		}
+		// As etcd's own flag has it.
+		peer = strings.TrimSuffix(strings.TrimPrefix(peer, "http://"), "/")
 		list = append(list, node.Member{Name: name, Peer: peer})
 	}
 	*l = list

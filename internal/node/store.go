@@ -89,8 +89,10 @@ func (n *Node) doAt(
 		timeout = min(timeout, time.Until(deadline))
 	}
 	// The worker knows why a request can't be answered, and the caller's clock
-	// does not: so the worker's time is up first.
-	req.Deadline = readClock() + wire.Instant(timeout-timeout/20)
+	// does not: so the worker's time is up first, by more than the tick that it
+	// takes to notice.
+	margin := min(max(timeout/20, 2*tickInterval), timeout/2)
+	req.Deadline = readClock() + wire.Instant(timeout-margin)
 	t := threads[worker.Place{Count: len(threads)}.Of(shard)]
 	r, err := t.do(ctx, req)
 	switch {
