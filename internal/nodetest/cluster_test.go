@@ -1,7 +1,6 @@
 package nodetest
 
 import (
-	"bytes"
 	"context"
 	"fmt"
 	"io"
@@ -11,6 +10,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strings"
+	"sync"
 	"syscall"
 	"testing"
 	"time"
@@ -34,7 +34,7 @@ type process struct {
 	args                []string
 	cmd                 *exec.Cmd
 	stdin               io.Closer
-	output              *bytes.Buffer
+	output              *output
 	client              *httpclient.Client
 }
 
@@ -115,7 +115,7 @@ func (c *cluster) start(i int) {
 		c.t.Fatal(err)
 	}
 	p := c.processes[i]
-	p.cmd, p.output = exec.Command(exe, p.args...), new(bytes.Buffer)
+	p.cmd, p.output = exec.Command(exe, p.args...), new(output)
 	p.cmd.Env = append(os.Environ(), processVariable+"=1")
 	p.cmd.Stdout, p.cmd.Stderr = p.output, p.output
 	if p.stdin, err = p.cmd.StdinPipe(); err != nil {
@@ -176,6 +176,25 @@ func (c *cluster) awaitReady(nodes ...int) {
 			return err
 		})
 	}
+}
+
+// output is what a process says, which can be read while it runs.
+type output struct {
+	mu   sync.Mutex
+	text strings.Builder
+}
+
+// Write implements io.Writer.
+func (o *output) Write(b []byte) (int, error) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	return o.text.Write(b)
+}
+
+func (o *output) String() string {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	return o.text.String()
 }
 
 // outputs is what all processes said.
