@@ -100,7 +100,8 @@ func (j *job) beginOnce(ctx context.Context, overwrite bool) error {
 // refuseItself refuses a target that is the source.
 func (j *job) refuseItself(ctx context.Context, at standing) error {
 	var st kv.Status
-	err := j.target.once(ctx, func(ctx context.Context) (err error) {
+	ask := "ask the target which cluster it is"
+	err := j.target.persist(ctx, ask, func(ctx context.Context) (err error) {
 		st, err = j.target.store.Status(ctx)
 		return err
 	})
