@@ -67,7 +67,9 @@ const beginAttempts = 3
 func (j *job) begin(ctx context.Context, overwrite bool) error {
 	for attempt := 1; ; attempt++ {
 		err := j.beginOnce(ctx, overwrite)
-		if !errors.Is(err, ErrOvertaken) || attempt == beginAttempts {
+		// A request that timed out had no effect.
+		again := errors.Is(err, ErrOvertaken) || errors.Is(err, kv.ErrTimeout)
+		if !again || ctx.Err() != nil || attempt == beginAttempts {
 			return err
 		}
 	}
@@ -100,8 +102,7 @@ func (j *job) beginOnce(ctx context.Context, overwrite bool) error {
 // refuseItself refuses a target that is the source.
 func (j *job) refuseItself(ctx context.Context, at standing) error {
 	var st kv.Status
-	ask := "ask the target which cluster it is"
-	err := j.target.persist(ctx, ask, func(ctx context.Context) (err error) {
+	err := j.target.once(ctx, func(ctx context.Context) (err error) {
 		st, err = j.target.store.Status(ctx)
 		return err
 	})

@@ -37,7 +37,7 @@ func newTarget(o *Options, keys kv.Range, p *patience) *target {
 // load reads the mark; found is false if there is none.
 func (t *target) load(ctx context.Context) (found bool, err error) {
 	var resp kv.RangeResponse
-	err = t.persist(ctx, "read the mark", func(ctx context.Context) (err error) {
+	err = t.once(ctx, func(ctx context.Context) (err error) {
 		resp, err = t.store.Range(ctx, kv.RangeRequest{Range: kv.PointRange(t.markKey)})
 		return err
 	})
