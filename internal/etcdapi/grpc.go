@@ -1,7 +1,6 @@
 package etcdapi
 
 import (
-	"cmp"
 	"time"
 
 	"google.golang.org/grpc/reflection"
@@ -23,9 +22,6 @@ type ServerOptions struct {
 }
 
 const (
-	keepaliveMinTimeDefault  = 5 * time.Second
-	keepaliveIntervalDefault = 2 * time.Hour
-	keepaliveTimeoutDefault  = 20 * time.Second
 	// messageOverheadBytes is how much longer than the largest request a
 	// message may be, for what is not keys and values.
 	messageOverheadBytes = 512 << 10
@@ -39,9 +35,8 @@ func (a *API) NewServer(opts ServerOptions) *grpcserver.Server {
 		MessageBytesMax: a.limits.RequestBytesMax + messageOverheadBytes,
 		StreamsMax:      opts.StreamsMax,
 		Keepalive: grpcserver.Keepalive{
-			MinTime:  cmp.Or(opts.KeepaliveMinTime, keepaliveMinTimeDefault),
-			Interval: cmp.Or(opts.KeepaliveInterval, keepaliveIntervalDefault),
-			Timeout:  cmp.Or(opts.KeepaliveTimeout, keepaliveTimeoutDefault),
+			MinTime: opts.KeepaliveMinTime, Interval: opts.KeepaliveInterval,
+			Timeout: opts.KeepaliveTimeout,
 		},
 		Admit: gate.admit,
 	})
