@@ -120,6 +120,13 @@ const (
 	defaultRequestLimit = 5 * time.Second
 )
 
+// On returns c with its directory on files instead of the system's own: for
+// tests and for processes that tests start (internal/faultfs).
+func (c Config) On(files vfs.FS) Config {
+	c.lab.fs = files
+	return c
+}
+
 func (c Config) withDefaults() Config {
 	c.Durability = cmp.Or(c.Durability, DurabilitySync)
 	c.RequestTimeout = cmp.Or(c.RequestTimeout, defaultRequestLimit)

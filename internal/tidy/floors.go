@@ -36,6 +36,7 @@ var floors = map[string]int{
 	"internal/etcdapi":    7,  // etcd's gRPC services over kv.Store
 	"internal/backup":     4,  // the file of a backup
 	"internal/gateway":    8,  // etcd's JSON over its gRPC services
+	"internal/faultfs":    0,  // a file system that fails on demand
 	"internal/portmux":    0,  // protocols that share a port
 	"internal/grpcserver": 0,  // gRPC over HTTP/2, for little CPU
 	"internal/httpclient": 6,  // kv.Store over HTTP
