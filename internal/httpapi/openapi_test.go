@@ -23,7 +23,7 @@ type description struct {
 	seen map[string]bool
 }
 
-func loadDescription(t *testing.T) *description {
+func loadDescription(t testing.TB) *description {
 	t.Helper()
 	doc, err := openapi3.NewLoader().LoadFromFile("openapi.json")
 	if err != nil {
