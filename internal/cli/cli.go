@@ -30,15 +30,21 @@ import (
 
 	"github.com/spf13/cobra"
 	"google.golang.org/grpc/grpclog"
+
+	"github.com/miruvor/miruvor/internal/node"
 )
 
 // Main runs the command of the process and returns its exit code.
-func Main() int {
+func Main() int { return MainWith(nil) }
+
+// MainWith is Main for processes of tests: a node that it starts has its
+// configuration changed by prepare first, if that is not nil.
+func MainWith(prepare func(*node.Config)) int {
 	// What gRPC's packages have to say by themselves is about single clients.
 	grpclog.SetLoggerV2(grpclog.NewLoggerV2(io.Discard, io.Discard, io.Discard))
 	ctx, stop := untilSignal(context.Background())
 	defer stop()
-	return run(ctx, os.Args[1:], os.Stdin, os.Stdout, os.Stderr)
+	return runRoot(ctx, newRoot(prepare), os.Args[1:], os.Stdin, os.Stdout, os.Stderr)
 }
 
 // heapGrowth is how much the heap of a server may grow, in percent, before garbage
@@ -55,7 +61,12 @@ func spareCPU() {
 
 // run runs one command and returns its exit code.
 func run(ctx context.Context, args []string, in io.Reader, out, errs io.Writer) int {
-	root := newRoot()
+	return runRoot(ctx, newRoot(nil), args, in, out, errs)
+}
+
+func runRoot(
+	ctx context.Context, root *cobra.Command, args []string, in io.Reader, out, errs io.Writer,
+) int {
 	root.SetArgs(args)
 	root.SetIn(in)
 	root.SetOut(out)
@@ -74,7 +85,7 @@ From a terminal:    miruvor put, get, del, scan, txn, watch, lease, status`
 const exitText = `Exit codes: 0 done, 1 an error, 2 wrong usage, 3 no such key or lease, or a
 condition that does not hold, 130 interrupted.`
 
-func newRoot() *cobra.Command {
+func newRoot(prepare func(*node.Config)) *cobra.Command {
 	root := &cobra.Command{
 		Use:           "miruvor",
 		Short:         "A distributed, sharded, strictly serializable key-value store",
@@ -93,7 +104,7 @@ func newRoot() *cobra.Command {
 		&cobra.Group{ID: groupServer, Title: "Servers:"},
 		&cobra.Group{ID: groupClient, Title: "Clients:"},
 	)
-	root.AddCommand(newDemo(), newStart(), newCheck(), newRestore())
+	root.AddCommand(newDemo(), newStart(prepare), newCheck(), newRestore())
 	root.AddCommand(newPut(), newGet(), newDel(), newScan(), newTxn(), newWatch(), newLease(),
 		newCompact(), newStatus(), newAlarm(), newBench(), newBackup(), newImport(),
 		newVersion())

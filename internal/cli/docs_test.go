@@ -24,7 +24,7 @@ func TestTheManualHasEverySetting(t *testing.T) {
 		FindAllStringSubmatch(table, -1) {
 		rows[row[1]] = strings.Trim(row[2], "`")
 	}
-	start, _, err := newRoot().Find([]string{"start"})
+	start, _, err := newRoot(nil).Find([]string{"start"})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -54,7 +54,7 @@ func TestTheManualHasEveryCommand(t *testing.T) {
 		}
 		text.Write(page)
 	}
-	root := newRoot()
+	root := newRoot(nil)
 	root.InitDefaultHelpCmd()
 	root.InitDefaultCompletionCmd()
 	told := regexp.MustCompile("(?m)(?:\\./|^|`)miruvor ([a-z]+)").

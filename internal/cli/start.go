@@ -29,10 +29,12 @@ stop; a second one stops at once, which loses nothing that was answered.`
 type startCommand struct {
 	options  *startOptions
 	settings *settings
+	// prepare is nil but in processes of tests.
+	prepare func(*node.Config)
 }
 
-func newStart() *cobra.Command {
-	s := &startCommand{}
+func newStart(prepare func(*node.Config)) *cobra.Command {
+	s := &startCommand{prepare: prepare}
 	cmd := &cobra.Command{
 		Use:     "start",
 		Short:   "Start a node, alone or as a member of a cluster",
@@ -62,6 +64,9 @@ func (s *startCommand) run(cmd *cobra.Command, _ []string) error {
 	}
 	logger := s.options.logging.logger(cmd.ErrOrStderr()).With("node", config.node.Name)
 	config.node.Logger = logger
+	if s.prepare != nil {
+		s.prepare(&config.node)
+	}
 	listener, err := listenFor("client", config.listen)
 	if err != nil {
 		return err

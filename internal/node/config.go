@@ -98,8 +98,9 @@ type Upkeep struct {
 
 // lab is what tests choose and users don't. Zero fields are the defaults.
 type lab struct {
-	// fs is where the directory is.
+	// fs is where the directory is; clock is the machine's.
 	fs      vfs.FS
+	clock   func() wire.Instant
 	bounds  replica.Bounds
 	watches watch.Bounds
 	// electionTicks replaces that of replica.DefaultTiming: with many, a busy
@@ -108,6 +109,13 @@ type lab struct {
 	// memtableBytes and segmentBytes are the sizes of parts of the storage.
 	memtableBytes uint64
 	segmentBytes  int64
+}
+
+// StandOn has the node use files and a clock that are not the machine's, for
+// tests in other packages. What is nil stays the machine's. The clock never goes
+// back, and may be read from any goroutine.
+func (c *Config) StandOn(files vfs.FS, clock func() wire.Instant) {
+	c.lab.fs, c.lab.clock = files, clock
 }
 
 const (
@@ -139,6 +147,9 @@ func (c Config) withDefaults() Config {
 	}
 	if c.lab.fs == nil {
 		c.lab.fs = vfs.Default
+	}
+	if c.lab.clock == nil {
+		c.lab.clock = readClock
 	}
 	c.lab.bounds = cmp.Or(c.lab.bounds, replica.DefaultBounds())
 	c.lab.watches = cmp.Or(c.lab.watches, watch.DefaultBounds())

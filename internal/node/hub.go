@@ -36,7 +36,7 @@ func (n *Node) startHub() {
 		node: n, streams: map[watch.StreamID]*watchStream{},
 		machine: watch.New(watch.Config{
 			Node: n.membership.self.ID, Map: n.shards, Limits: n.cfg.Limits,
-			Bounds: n.cfg.lab.watches, Began: readClock(),
+			Bounds: n.cfg.lab.watches, Began: n.cfg.lab.clock(),
 		}),
 	}
 	h.ready.L = &h.mu
@@ -70,7 +70,7 @@ func (h *hub) run() {
 		if inputs, ok = h.take(inputs); !ok {
 			return
 		}
-		now := readClock()
+		now := h.node.cfg.lab.clock()
 		for _, in := range inputs {
 			in(now, h.machine)
 		}

@@ -118,7 +118,7 @@ func (n *Node) startThreads() error {
 	count := n.workers()
 	list := make([]*thread, count)
 	for i := range list {
-		w, err := worker.Open(n.workerConfig(i, count, identity), readClock())
+		w, err := worker.Open(n.workerConfig(i, count, identity), n.cfg.lab.clock())
 		if err != nil {
 			return err
 		}

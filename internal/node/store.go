@@ -92,7 +92,7 @@ func (n *Node) doAt(
 	// does not: so the worker's time is up first, by more than the tick that it
 	// takes to notice.
 	margin := min(max(timeout/20, 2*tickInterval), timeout/2)
-	req.Deadline = readClock() + wire.Instant(timeout-margin)
+	req.Deadline = n.cfg.lab.clock() + wire.Instant(timeout-margin)
 	t := threads[worker.Place{Count: len(threads)}.Of(shard)]
 	r, err := t.do(ctx, req)
 	switch {

@@ -39,7 +39,7 @@ func (t *thread) run() {
 		if events, ok = t.inbox.take(events, !more); !ok {
 			break
 		}
-		now := readClock()
+		now := t.node.cfg.lab.clock()
 		for i := range events {
 			t.handle(now, &events[i])
 		}

@@ -45,7 +45,9 @@ var floors = map[string]int{
 	"internal/cli":        9,  // commands and wiring
 	"internal/nodetest":   10, // clusters of real processes, killed under load
 	"internal/etcdtest":   10, // etcd's recorded answers, compared with ours
+	"internal/netlab":     0,  // hosts in network namespaces, and a network with faults
 	"sim":                 10, // whole clusters in virtual time
+	"nemesis":             10, // clusters of real processes under a schedule of faults
 	".":                   10, // main
 }
 
