@@ -1,0 +1,132 @@
+package main
+
+import (
+	"bufio"
+	"encoding/json"
+	"fmt"
+	"os"
+	"runtime"
+	"slices"
+	"strconv"
+	"strings"
+	"sync/atomic"
+	"time"
+
+	"github.com/cockroachdb/pebble/v2/vfs"
+	"golang.org/x/sys/unix"
+
+	"github.com/miruvor/miruvor/internal/cli"
+	"github.com/miruvor/miruvor/internal/faultfs"
+	"github.com/miruvor/miruvor/internal/node"
+	"github.com/miruvor/miruvor/internal/wire"
+)
+
+const (
+	// nodeVariable makes a process of this program a node; its value is the seed
+	// of its faults.
+	nodeVariable = "NEMESIS_NODE"
+	// epochVariable is how many seconds the process's clock is ahead of the
+	// machine's.
+	epochVariable = "NEMESIS_EPOCH"
+)
+
+// command is what a node is told, a line of JSON on its standard input.
+type command struct {
+	// Faults replace all faults of files there were.
+	Faults []faultfs.Fault `json:"faults"`
+	// Jump puts the clock forward, and Drift makes it faster from now on, in
+	// millionths.
+	Jump  time.Duration `json:"jump"`
+	Drift int64         `json:"drift"`
+}
+
+// nodeMain is the life of a node: what cli does with its arguments, until its
+// standard input ends.
+func nodeMain() int {
+	if err := enterEpoch(); err != nil {
+		fmt.Fprintln(os.Stderr, "nemesis: a time namespace:", err)
+		return 1
+	}
+	seed, _ := strconv.ParseUint(os.Getenv(nodeVariable), 10, 64)
+	files, clock := faultfs.New(vfs.Default, seed), newClock()
+	go obey(files, clock)
+	return cli.MainWith(func(c *node.Config) { c.StandOn(files, clock.now) })
+}
+
+// obey carries commands out, and ends the process with its input.
+func obey(files *faultfs.FS, clock *clock) {
+	lines := bufio.NewScanner(os.Stdin)
+	for lines.Scan() {
+		var c command
+		if err := json.Unmarshal(lines.Bytes(), &c); err != nil {
+			fmt.Fprintln(os.Stderr, "nemesis: command:", err)
+			continue
+		}
+		files.LiftAll()
+		for _, f := range c.Faults {
+			files.Inject(f)
+		}
+		clock.change(c.Jump, c.Drift)
+	}
+	os.Exit(3)
+}
+
+// enterEpoch begins anew in a time namespace, if it is told to: on a machine
+// that was started at another time.
+func enterEpoch() error {
+	ahead := os.Getenv(epochVariable)
+	if ahead == "" {
+		return nil
+	}
+	runtime.LockOSThread()
+	if err := unix.Unshare(unix.CLONE_NEWTIME); err != nil {
+		return err
+	}
+	offsets := fmt.Sprintf("/proc/self/task/%d/timens_offsets", unix.Gettid())
+	text := fmt.Sprintf("monotonic %s 0\nboottime %s 0\n", ahead, ahead)
+	if err := os.WriteFile(offsets, []byte(text), 0); err != nil {
+		return err
+	}
+	env := slices.DeleteFunc(os.Environ(), func(v string) bool {
+		return strings.HasPrefix(v, epochVariable+"=")
+	})
+	return unix.Exec("/proc/self/exe", os.Args, env)
+}
+
+// clock is CLOCK_BOOTTIME that can be made to jump and to drift.
+type clock struct{ face atomic.Pointer[face] }
+
+// face is what a clock shows from a moment on.
+type face struct {
+	since, shown, drift int64
+}
+
+func newClock() *clock {
+	c := &clock{}
+	begin := bootTime()
+	c.face.Store(&face{since: begin, shown: begin})
+	return c
+}
+
+func (f *face) at(now int64) int64 {
+	gone := now - f.since
+	return f.shown + gone + gone/1_000_000*f.drift
+}
+
+func (c *clock) now() wire.Instant {
+	f := c.face.Load() // before the time: a face shows nothing from before itself
+	return wire.Instant(f.at(bootTime()))
+}
+
+func (c *clock) change(jump time.Duration, drift int64) {
+	now := bootTime()
+	c.face.Store(&face{since: now, shown: c.face.Load().at(now) + int64(jump), drift: drift})
+}
+
+func bootTime() int64 {
+	var t unix.Timespec
+	if err := unix.ClockGettime(unix.CLOCK_BOOTTIME, &t); err != nil {
+		panic(fmt.Sprintf("nemesis: the clock can't be read: %v", err))
+	}
+	return t.Nano()
+}

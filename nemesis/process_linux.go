@@ -1,0 +1,134 @@
+package main
+
+import (
+	"encoding/json"
+	"fmt"
+	"io"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"sync"
+	"syscall"
+
+	"github.com/miruvor/miruvor/internal/netlab"
+)
+
+// process is a node: its host, its directory, and while it runs its process.
+type process struct {
+	name string
+	host *netlab.Host
+	dir  string
+	args []string
+	log  *os.File
+	seed uint64
+	// ended is told of every end that nobody caused.
+	ended func(p *process, err error)
+
+	mu    sync.Mutex
+	cmd   *exec.Cmd
+	stdin io.WriteCloser
+	// gone is closed when the process has ended. mayEnd says that it is allowed to.
+	gone   chan struct{}
+	mayEnd bool
+}
+
+// start starts the process, with a clock that is that many seconds ahead.
+func (p *process) start(epoch int64) error {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.cmd != nil {
+		return nil
+	}
+	cmd := exec.Command("/proc/self/exe", p.args...)
+	p.seed++
+	cmd.Env = append(os.Environ(), fmt.Sprintf("%s=%d", nodeVariable, p.seed))
+	if epoch != 0 {
+		cmd.Env = append(cmd.Env, fmt.Sprintf("%s=%d", epochVariable, epoch))
+	}
+	cmd.Stdout, cmd.Stderr = p.log, p.log
+	stdin, err := cmd.StdinPipe()
+	if err != nil {
+		return err
+	}
+	if err := p.host.Start(cmd); err != nil {
+		return fmt.Errorf("starting %s: %w", p.name, err)
+	}
+	gone := make(chan struct{})
+	p.cmd, p.stdin, p.gone = cmd, stdin, gone
+	go p.wait(cmd, gone)
+	return nil
+}
+
+// wait is the goroutine that a process ends with.
+func (p *process) wait(cmd *exec.Cmd, gone chan struct{}) {
+	err := cmd.Wait()
+	p.mu.Lock()
+	unexpected := !p.mayEnd
+	p.cmd = nil
+	p.mu.Unlock()
+	if unexpected {
+		p.ended(p, err)
+	}
+	close(gone)
+}
+
+// allow says whether the process may end by itself.
+func (p *process) allow(mayEnd bool) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.mayEnd = mayEnd
+}
+
+// end sends a signal that ends the process, and waits until it has.
+func (p *process) end(s syscall.Signal) {
+	p.mu.Lock()
+	cmd, gone := p.cmd, p.gone
+	if cmd == nil {
+		p.mu.Unlock()
+		return
+	}
+	before := p.mayEnd
+	p.mayEnd = true
+	_ = cmd.Process.Signal(s)
+	p.mu.Unlock()
+	<-gone
+	p.allow(before)
+}
+
+// signal sends a signal to the process, if it runs.
+func (p *process) signal(s syscall.Signal) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.cmd != nil {
+		_ = p.cmd.Process.Signal(s)
+	}
+}
+
+func (p *process) running() bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.cmd != nil
+}
+
+// tell gives the node a command. One that does not run needs none.
+func (p *process) tell(c command) error {
+	line, err := json.Marshal(c)
+	if err != nil {
+		return err
+	}
+	p.mu.Lock()
+	stdin := p.stdin
+	p.mu.Unlock()
+	if stdin != nil {
+		_, _ = stdin.Write(append(line, '\n'))
+	}
+	return nil
+}
+
+// newLog is the file of all that a node says.
+func newLog(dir, name string) (*os.File, error) {
+	if err := os.MkdirAll(dir, 0o755); err != nil {
+		return nil, err
+	}
+	return os.Create(filepath.Join(dir, name+".log"))
+}
