@@ -3,7 +3,7 @@
 .DEFAULT_GOAL := help
 .PHONY: help build demo test check sim fuzz bench kubernetes fmt
 
-export SEEDS FIRST FUZZTIME
+export SEEDS FIRST TIME FUZZTIME
 
 help: ## say what there is
 	@sed -n 's/^\([a-z]*\):.*## /\1\t/p' $(MAKEFILE_LIST)
@@ -20,7 +20,7 @@ test: ## all tests
 check: ## formatting, vet, staticcheck, go fix, tidy, vulnerabilities, race tests
 	tools/check
 
-sim: ## simulate whole clusters: SEEDS=300 FIRST=1
+sim: ## simulate whole clusters: SEEDS=300 FIRST=1, or TIME=30s
 	tools/sim
 
 fuzz: ## every fuzz target for a while: FUZZTIME=20s

@@ -91,6 +91,7 @@ func (c *cluster) spring(n *node, peer kv.NodeID, m *wire.Message, receiver bool
 		return
 	}
 	c.ambush = nil
+	c.probe.struck(FaultAmbush)
 	n.note("ambush", uint64(a.step), 0)
 	c.trace.sayf("%v is caught at step %d", n.id, a.step)
 	if a.do != nil {

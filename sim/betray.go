@@ -31,6 +31,7 @@ func (c *cluster) betray() {
 	first := c.rng.IntN(2)
 	p.rival, p.traitor = others[first], others[1-first]
 	c.plot = p
+	c.probe.struck(FaultBetrayal)
 	c.cutFor(2*time.Second, []link{{p.leader, p.rival}, {p.rival, p.leader}})
 }
 

@@ -126,6 +126,7 @@ func (c *cluster) finish(op *Op, r worker.Reply) {
 		c.failf("a reply says nothing: %v", op)
 	}
 	c.history.end(op)
+	c.probe.finished(op)
 	if r.Err != nil && c.calm && !c.mayRefuse(op) {
 		c.failf("nothing was wrong, but: %v", op)
 	}

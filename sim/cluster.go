@@ -28,11 +28,16 @@ type cluster struct {
 	// calm tells that nothing ever goes wrong in this run, healed that nothing
 	// does any more.
 	calm, healed bool
-	// terms holds who led a shard in a term, leaders how many had when the
-	// clients began.
+	ranks
+	traps
+	probe *probe
+}
+
+// ranks say who leads: terms holds who led a shard in a term, leaders how many had when
+// the clients began.
+type ranks struct {
 	terms   map[termOf]kv.NodeID
 	leaders int
-	traps
 }
 
 // crowd is those who use the cluster: watchers watch, clients do all else, and
@@ -47,6 +52,8 @@ type crowd struct {
 type traps struct {
 	plot   *plot
 	ambush *ambush
+	// instances counts the faults of each kind of plague.
+	instances []int
 }
 
 // Report is what came of a run.
@@ -54,6 +61,11 @@ type Report struct {
 	Config  Config
 	Trace   *Trace
 	History History
+	Coverage
+	// Ended is when the run was over, in its own time.
+	Ended Time
+	// Instances are how many faults of each kind of plague there were.
+	Instances []int
 	// Err is what the checkers, or the core itself, object to.
 	Err error
 }
@@ -72,20 +84,25 @@ func Run(cfg Config) *Report {
 	c := newCluster(cfg)
 	r := &Report{Config: cfg, Trace: c.trace}
 	r.Err = c.guard(c.run)
-	r.History = c.history
+	c.probe.lookBack()
+	r.Ended = c.now
+	r.History, r.Coverage, r.Instances = c.history, c.probe.Coverage, c.instances
 	return r
 }
 
 func newCluster(cfg Config) *cluster {
 	trace := newTrace(cfg.Trace)
 	c := &cluster{
-		world: newWorld(cfg.Seed, trace), cfg: cfg, nodes: map[kv.NodeID]*node{},
-		crowd: crowd{waiting: map[uint64]*Op{}}, terms: map[termOf]kv.NodeID{},
+		world: newWorld(cfg.Seed+cfg.Salt<<32, trace), cfg: cfg, nodes: map[kv.NodeID]*node{},
+		crowd: crowd{waiting: map[uint64]*Op{}}, ranks: ranks{terms: map[termOf]kv.NodeID{}},
 		archive: archive{harvests: map[kv.ShardID]*harvest{}},
 	}
+	c.probe = newProbe(c)
 	c.calm = cfg.Calm()
 	c.history.Leases, c.history.Drift = map[kv.LeaseID]*Tenure{}, cfg.Drift
-	c.history.Gentle = cfg.Faults == Faults{Handover: cfg.Faults.Handover}
+	harsh := cfg.Faults
+	harsh.Handover = 0
+	c.history.Gentle = harsh.none()
 	trace.now = func() Time { return c.now }
 	c.network = network{c: c, cut: map[link]bool{}, last: map[link]Time{}}
 	return c

@@ -21,8 +21,18 @@ type Config struct {
 	Drift    float64
 	ReadMode replica.ReadMode
 	Mutant   mutant.Mutant
+	Edits
 	// Trace is how many lines are kept of what happened; 0 for none.
 	Trace int
+}
+
+// Edits make a run another one that is alike, to reduce a failure.
+type Edits struct {
+	// Salt has the same configuration take another way.
+	Salt uint64
+	// Without are faults that are left out, each by the number of its kind and how
+	// many came before it (see plague).
+	Without []int
 }
 
 // Shape is what the cluster is made of.
@@ -77,21 +87,40 @@ type Faults struct {
 	// Betray crashes a voter just when that could end a lease early.
 	Betray time.Duration
 	// Ambush strikes a node at a step of a transaction over several shards, at
-	// the one that At tells, or any. With the probability Lag a message of those
-	// is late, or comes once more later.
+	// the one that At tells, or any.
 	Ambush time.Duration
 	At     Ambush
-	Lag    float64
-	// Snapshots fail half way with the probability StreamFailure; a voter dies
-	// with VoterCrash just when it has told its vote.
-	StreamFailure, VoterCrash float64
 	// Down is the mean time that a crashed node stays away, if not 300 ms.
 	Down time.Duration
+	Odds
+}
+
+// Odds are the probabilities of what may go wrong with something that happens anyway.
+type Odds struct {
+	// With Lag a message of a transaction over several shards is late, or comes
+	// once more later.
+	Lag float64
+	// Snapshots fail half way with StreamFailure, and take seconds with StreamSlow; a
+	// voter dies with VoterCrash just when it has told its vote.
+	StreamFailure, StreamSlow, VoterCrash float64
+	// With WriteCrash a node dies between an append and its sync, or between a snapshot
+	// and its record; at times others with it.
+	WriteCrash float64
+	// With FreshCut nobody hears of a leader for a while that has just begun to lead.
+	FreshCut float64
+	// With Tear a crash tears what was written and not synced at any byte.
+	Tear float64
 }
 
 // Calm reports whether nothing ever goes wrong.
 func (c *Config) Calm() bool {
-	return c.Faults == Faults{} && c.Net.Drop == 0 && c.Net.Duplicate == 0 && c.Net.Ordered
+	return c.Faults.none() && c.Net.Drop == 0 && c.Net.Duplicate == 0 && c.Net.Ordered
+}
+
+// none reports whether there are no faults. A torn write needs a crash.
+func (f Faults) none() bool {
+	f.Tear = 0
+	return f == Faults{}
 }
 
 // driftMax keeps the lease's bound: (1+d)/(1-d) < Lease/(Lease-Drift) = 10/9.
@@ -111,7 +140,7 @@ func Random(seed uint64) Config {
 	}
 	cfg.Load.Think = time.Duration(20+rng.IntN(120)) * time.Millisecond
 	randomTasks(rng, &cfg.Load)
-	if cfg.Faults == (Faults{}) && rng.IntN(2) == 0 {
+	if cfg.Faults.none() && rng.IntN(2) == 0 {
 		cfg.Net.Drop, cfg.Net.Duplicate, cfg.Net.Ordered = 0, 0, true
 	}
 	if rng.IntN(2) == 0 {
@@ -193,5 +222,9 @@ func randomFaults(rng *rand.Rand) Faults {
 	f.StreamFailure = []float64{0, 0.3}[rng.IntN(2)]
 	f.VoterCrash = []float64{0, 0, 0.1}[rng.IntN(3)]
 	f.Move = draw(3, time.Second, 4*time.Second)
+	f.Tear = []float64{0, 0.5}[rng.IntN(2)]
+	f.StreamSlow = []float64{0, 0, 0.5}[rng.IntN(3)]
+	f.WriteCrash = []float64{0, 0, 0.002, 0.01}[rng.IntN(4)]
+	f.FreshCut = []float64{0, 0, 0, 0.3}[rng.IntN(4)]
 	return f
 }

@@ -106,3 +106,72 @@ func syncDir(fs vfs.FS, dir string) error {
 	}
 	return errors.Join(d.Sync(), d.Close())
 }
+
+// batchMagic begins each batch of the raft log, at a multiple of 8 bytes
+// (docs/disk-format.md); its header takes 32.
+const (
+	batchMagic       = "RMB1"
+	batchHeaderBytes = 32
+)
+
+// tornImage is what a crash leaves of a directory amid a write to the disk: of what
+// was not synced in its last file, all that lies before some byte. It tells where that
+// is in the log's terms, NoRare if there was nothing to tear.
+func tornImage(fs *vfs.MemFS, dir string, rng *rand.Rand) (*vfs.MemFS, Rare, error) {
+	image := fs.CrashClone(vfs.CrashCloneCfg{})
+	all := fs.CrashClone(vfs.CrashCloneCfg{UnsyncedDataPercent: 100, RNG: rng})
+	names, err := image.List(dir)
+	if err != nil || len(names) == 0 {
+		return image, NoRare, nil // the directory itself was not synced
+	}
+	slices.Sort(names)
+	for _, name := range slices.Backward(names) {
+		path := fs.PathJoin(dir, name)
+		old, errOld := readFile(image, path)
+		recent, errRecent := readFile(all, path)
+		first, end := changed(old, recent)
+		if errOld != nil || errRecent != nil || first == end {
+			continue
+		}
+		cut, where := tear(recent, first, end, rng)
+		torn := append(slices.Clone(recent[:cut]), make([]byte, max(0, len(old)-cut))...)
+		copy(torn[cut:], old[min(cut, len(old)):])
+		return image, where, errors.Join(writeFile(image, path, torn), syncDir(image, dir))
+	}
+	return image, NoRare, nil
+}
+
+// changed is where two files begin to differ, and where they have ceased to.
+func changed(old, recent []byte) (first, end int) {
+	for first < len(recent) && first < len(old) && old[first] == recent[first] {
+		first++
+	}
+	end = len(recent)
+	for end > first && end <= len(old) && old[end-1] == recent[end-1] {
+		end--
+	}
+	return first, end
+}
+
+// tear chooses where a write of the bytes from first to end of a file stops: between
+// two batches, in a header, or in a body.
+func tear(file []byte, first, end int, rng *rand.Rand) (cut int, where Rare) {
+	var headers []int
+	for at := first &^ 7; at+batchHeaderBytes <= end; at += 8 {
+		if string(file[at:at+4]) == batchMagic {
+			headers = append(headers, at)
+		}
+	}
+	if len(headers) == 0 {
+		return first + rng.IntN(end-first), TornBody
+	}
+	at := headers[rng.IntN(len(headers))]
+	switch rng.IntN(3) {
+	case 0:
+		return max(first, at), TornBoundary
+	case 1:
+		return max(first, at+1+rng.IntN(batchHeaderBytes-1)), TornHeader
+	}
+	body := at + batchHeaderBytes
+	return max(first, body+rng.IntN(max(1, end-body))), TornBody
+}

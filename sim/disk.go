@@ -15,6 +15,7 @@ type disk struct {
 	node  *node
 	queue []job
 	busy  bool
+	stage stage
 	// stalledUntil is when a stall ends.
 	stalledUntil Time
 }
@@ -57,6 +58,10 @@ func (d *disk) install(group []job) {
 	if err := in.Commit(); err != nil {
 		d.node.c.failf("%v: install a snapshot: %v", d.node.id, err)
 	}
+	d.stage = installed
+	if d.node.c.crashWriter(d.node, 20) {
+		return
+	}
 	d.node.note("install", uint64(group[0].save.Record.Shard), group[0].save.Record.Reset.Index)
 	d.node.after(d.latency(200*time.Microsecond), func() { d.append(group) })
 }
@@ -66,8 +71,13 @@ func (d *disk) append(group []job) {
 	for i, j := range group {
 		records[i] = j.save.Record
 	}
+	d.node.c.probe.appends(d.node, records)
+	d.stage = appended
 	if err := d.node.log.Append(records); err != nil {
 		d.node.c.failf("%v: append to the log: %v", d.node.id, err)
+	}
+	if d.node.c.crashWriter(d.node, 1) {
+		return
 	}
 	d.node.note("append", uint64(len(group)), 0)
 	d.node.after(d.latency(300*time.Microsecond), func() { d.sync(group) })
@@ -81,7 +91,7 @@ func (d *disk) sync(group []job) {
 	for _, j := range group {
 		j.thread.post(input{saved: j.save.Replica})
 	}
-	d.busy = false
+	d.busy, d.stage = false, atRest
 	d.start()
 }
 

@@ -1,6 +1,7 @@
 package sim
 
 import (
+	"math/rand/v2"
 	"slices"
 	"time"
 
@@ -10,13 +11,16 @@ import (
 	"github.com/miruvor/miruvor/internal/wire"
 )
 
+// affliction is a kind of faults that come again and again.
+type affliction struct {
+	mean time.Duration
+	do   func()
+}
+
 // plague begins what goes wrong in this run, each kind at its own pace.
 func (c *cluster) plague() {
 	f := &c.cfg.Faults
-	for _, kind := range []struct {
-		mean time.Duration
-		do   func()
-	}{
+	kinds := []affliction{
 		{f.Crash, c.crashSomebody},
 		{f.PowerLoss, c.losePower},
 		{f.Wipe, c.wipeSomebody},
@@ -27,11 +31,35 @@ func (c *cluster) plague() {
 		{f.Stall, c.stallSomebody},
 		{f.Betray, c.betray},
 		{f.Ambush, c.lieInWait},
-	} {
+	}
+	c.instances = make([]int, len(kinds))
+	for i, kind := range kinds {
 		if kind.mean > 0 {
-			c.recur(kind.mean, kind.do)
+			c.afflict(i, kind)
 		}
 	}
+}
+
+// instancesMax bounds the faults of a kind, so that a number names one.
+const instancesMax = 1000
+
+// afflict does something again and again, until the cluster is healed. Each time has a
+// source of chance of its own, so that one that is left out changes no other.
+func (c *cluster) afflict(kind int, a affliction) {
+	id := kind*instancesMax + c.instances[kind]
+	rng := rand.New(rand.NewPCG(c.cfg.Seed+c.cfg.Salt<<32, uint64(id)+1))
+	var pause time.Duration
+	c.by(rng, func() { pause = c.around(a.mean) })
+	c.after(pause, func() {
+		if c.healed {
+			return
+		}
+		c.instances[kind]++
+		if !slices.Contains(c.cfg.Without, id) {
+			c.by(rng, a.do)
+		}
+		c.afflict(kind, a)
+	})
 }
 
 // recur does something again and again, until the cluster is healed.
@@ -69,8 +97,34 @@ func (c *cluster) crashSomebody() {
 func (c *cluster) crashVoter(n *node, m *wire.Message) {
 	voted := m.Raft != nil && m.Raft.Msg.GetType() == raftpb.MsgVoteResp && !m.Raft.Msg.GetReject()
 	if voted && c.leaders > 0 && !c.healed && c.chance(c.cfg.Faults.VoterCrash) {
+		c.probe.struck(FaultVoterCrash)
 		n.crash(c.unsyncedPercent())
 		n.start()
+	}
+}
+
+// crashWriter lets a node die amid a write, at times, or all of them. A write that is
+// seldom is that many times as likely.
+func (c *cluster) crashWriter(n *node, seldom float64) (died bool) {
+	if c.leaders == 0 || c.healed || !c.chance(seldom*c.cfg.Faults.WriteCrash) {
+		return false
+	}
+	c.probe.struck(FaultWriteCrash)
+	if c.chance(0.3) {
+		c.losePower()
+		return true
+	}
+	n.crash(c.unsyncedPercent())
+	c.restart(n)
+	return true
+}
+
+// cutFresh cuts a leader off that has just begun to lead, at times: what it appends
+// reaches nobody, and it may come back to lead with that.
+func (c *cluster) cutFresh(leader kv.NodeID) {
+	if c.leaders > 0 && !c.healed && c.chance(c.cfg.Faults.FreshCut) {
+		c.probe.struck(FaultFreshCut)
+		c.cutFor(c.between(200*time.Millisecond, 1500*time.Millisecond), c.linksFrom(leader))
 	}
 }
 
@@ -105,6 +159,7 @@ func (c *cluster) restart(n *node) {
 
 // losePower lets all nodes die at once.
 func (c *cluster) losePower() {
+	c.probe.struck(FaultPowerLoss)
 	percent := c.unsyncedPercent()
 	for _, id := range c.order {
 		n := c.nodes[id]
@@ -120,6 +175,7 @@ func (c *cluster) wipeSomebody() {
 	if c.cfg.Shape.Replicas < 3 || !c.whole() {
 		return
 	}
+	c.probe.struck(FaultWipe)
 	n.crash(0)
 	n.format()
 	n.note("wipe", uint64(n.directory), 0)
@@ -155,6 +211,7 @@ func (c *cluster) whole() bool {
 func (c *cluster) handSomebodyOver() {
 	n := c.anybody()
 	if n.serves() && !n.leaving {
+		c.probe.struck(FaultHandover)
 		n.leaving = true
 		n.handOver(c.now + Time(2*time.Second))
 		if c.cfg.Faults.Partition > 0 && c.chance(0.7) {
@@ -169,6 +226,7 @@ func (c *cluster) moveLeaders() {
 	if !from.serves() || from.leaving {
 		return
 	}
+	c.probe.struck(FaultMove)
 	from.note("move", uint64(to), 0)
 	c.trace.sayf("%v is to hand over to %v", from.id, to)
 	for _, t := range from.threads {
@@ -230,6 +288,7 @@ func (c *cluster) pauseSomebody() {
 }
 
 func (c *cluster) pause(n *node, d time.Duration) {
+	c.probe.struck(FaultPause)
 	n.note("pause", uint64(d), 0)
 	c.trace.sayf("%v is stopped for %v", n.id, d)
 	n.pausedUntil = c.now + Time(d)
@@ -241,6 +300,7 @@ func (c *cluster) hiccup(n *node) bool {
 	if c.cfg.Faults.Pause == 0 || c.healed || !c.chance(0.0005) {
 		return false
 	}
+	c.probe.paused(n)
 	c.pause(n, c.around(400*time.Millisecond))
 	return true
 }
@@ -249,6 +309,7 @@ func (c *cluster) hiccup(n *node) bool {
 func (c *cluster) stallSomebody() {
 	n := c.anybody()
 	if n.state != down {
+		c.probe.struck(FaultStall)
 		n.disk.stalledUntil = c.now + Time(c.around(500*time.Millisecond))
 		n.note("stall", uint64(n.disk.stalledUntil), 0)
 		c.trace.sayf("the disk of %v stalls", n.id)
@@ -279,6 +340,7 @@ func (c *cluster) cutFor(d time.Duration, links []link) {
 	if c.healed || len(links) == 0 {
 		return
 	}
+	c.probe.struck(FaultPartition)
 	c.trace.note("cut", uint64(links[0].from), uint64(links[0].to), uint64(len(links)))
 	c.trace.sayf("links are cut: %v", links)
 	for _, l := range links {

@@ -88,7 +88,7 @@ func (k *keeper) draw() *Op {
 	switch n := c.rng.IntN(100); {
 	case n < 12:
 		return k.grant()
-	case n < 35 && !l.doomed:
+	case n < 35 && (!l.doomed || c.chance(0.1)):
 		return leaseOp(wire.Lease{Op: wire.LeaseKeepAlive, ID: l.id})
 	case n < 75:
 		return k.puts(l.id)

@@ -30,6 +30,7 @@ type sender interface{ lost(m *wire.Message) }
 
 func (n *network) send(from *node, by sender, to kv.NodeID, m wire.Message) {
 	c := n.c
+	c.probe.sent(from, to, &m)
 	if to == from.id {
 		// From thread to thread nothing is lost, nor overtaken.
 		l := link{to, to}
@@ -45,10 +46,12 @@ func (n *network) send(from *node, by sender, to kv.NodeID, m wire.Message) {
 		return
 	}
 	if c.chance(c.cfg.Net.Drop) {
+		c.probe.struck(FaultDrop)
 		c.trace.note("drop", uint64(from.id), uint64(to), uint64(len(data)))
 		return
 	}
 	if late := c.lag(&m); late > 0 {
+		c.probe.struck(FaultLag)
 		n.carry(l, data, late)
 		if c.chance(0.5) {
 			return
@@ -56,6 +59,7 @@ func (n *network) send(from *node, by sender, to kv.NodeID, m wire.Message) {
 	}
 	n.carry(l, data, 0)
 	if c.chance(c.cfg.Net.Duplicate) && !isWrite(&m) {
+		c.probe.struck(FaultRepeat)
 		n.carry(l, data, 0)
 	}
 }
@@ -99,6 +103,7 @@ func (n *network) delay(l link) time.Duration {
 // nil for a greeting.
 func (n *network) lose(from *node, by sender, peer *node, m wire.Message) {
 	c := n.c
+	c.probe.struck(FaultLoss)
 	c.trace.note("lose", uint64(peer.id), 0, 0)
 	if by == nil {
 		return

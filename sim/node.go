@@ -57,6 +57,9 @@ type plight struct {
 	pausedUntil Time
 	crashAfter  int
 	leaving     bool
+	// died is when its last life ended, diedAppending that it did amid a write.
+	died          Time
+	diedAppending bool
 }
 
 // clock is a node's steady clock: it starts anywhere and runs at a rate.
@@ -102,6 +105,7 @@ func (n *node) start() {
 		n.c.failf("%v: open the log: %v", n.id, err)
 	}
 	n.disk = disk{node: n}
+	n.c.probe.starts(n)
 	if n.member, err = member.Open(n.memberConfig()); err != nil {
 		n.c.failf("%v: open the directory: %v", n.id, err)
 	}
@@ -246,6 +250,7 @@ func (n *node) receive(from kv.NodeID, m wire.Message) {
 	if !n.serves() {
 		return
 	}
+	n.c.probe.received(n, from, &m)
 	t := n.threads[0]
 	if shard, ok := shardOf(&m); ok {
 		t = n.threadOf(shard)
@@ -328,12 +333,28 @@ func (n *node) crash(percent int) {
 	}
 	n.note("crash", uint64(percent), 0)
 	n.c.trace.sayf("%v crashes, %d%% of the unsynced survives", n.id, percent)
-	fs, err := crashImage(n.fs, logDir, percent, n.c.rng)
+	n.c.probe.struck(FaultCrash)
+	n.c.probe.crashes(n)
+	image, err := n.image(percent)
 	if err != nil {
 		n.c.failf("%v: %v", n.id, err)
 	}
-	n.fs, n.engine = fs, n.engine.Crash(n.c.rng)
+	n.fs, n.engine = image, n.engine.Crash(n.c.rng)
 	n.stop()
+}
+
+// image is what a crash leaves of the log.
+func (n *node) image(percent int) (*vfs.MemFS, error) {
+	if percent == 100 || !n.c.chance(n.c.cfg.Faults.Tear) {
+		return crashImage(n.fs, logDir, percent, n.c.rng)
+	}
+	image, where, err := tornImage(n.fs, logDir, n.c.rng)
+	if where != NoRare {
+		n.c.probe.struck(FaultTear)
+		n.c.probe.reached(where)
+		n.c.trace.sayf("%v: a write is torn, %v", n.id, where)
+	}
+	return image, err
 }
 
 // stop forgets everything in memory.

@@ -10,6 +10,10 @@ type seen struct {
 	applied, term uint64
 	revision      kv.Revision
 	closed        kv.Revision
+	compacted     kv.Revision
+	leading       bool
+	requests      int
+	swept         int64
 }
 
 type termOf struct {
@@ -30,9 +34,11 @@ func (c *cluster) observe(t *thread) {
 }
 
 func (c *cluster) observeReplica(t *thread, r *replica.Replica, before seen) seen {
-	applied := r.Applied()
+	applied, load := r.Applied(), r.Load()
 	after := seen{
 		applied: applied.Index, term: r.Term(), revision: applied.Revision, closed: r.Closed(),
+		compacted: load.Compacted, leading: load.Leading, requests: load.Requests,
+		swept: load.SweptVersions,
 	}
 	n := t.node
 	switch {
@@ -47,15 +53,32 @@ func (c *cluster) observeReplica(t *thread, r *replica.Replica, before seen) see
 		c.failf("%v %v: %v is applied, but %v was closed", n.id, r.Shard(), after.revision,
 			before.closed)
 	}
-	if after != before {
+	c.probe.changed(t, r, before, after)
+	if !after.same(before) {
 		n.note("state", uint64(r.Shard())<<32|after.applied, uint64(after.revision)<<20^after.term)
 	}
 	if r.Leader() == n.id {
-		key := termOf{r.Shard(), r.Term()}
-		if other, ok := c.terms[key]; ok && other != n.id {
-			c.failf("%v has two leaders in term %d: %v and %v", key.shard, key.term, other, n.id)
-		}
-		c.terms[key] = n.id
+		c.crown(r)
 	}
 	return after
+}
+
+// crown notes that a replica leads in its term.
+func (c *cluster) crown(r *replica.Replica) {
+	key := termOf{r.Shard(), r.Term()}
+	other, known := c.terms[key]
+	switch {
+	case !known:
+		c.terms[key] = r.Leader()
+		c.probe.reign(r, key.shard)
+		c.cutFresh(r.Leader())
+	case other != r.Leader():
+		c.failf("%v has two leaders in term %d: %v and %v", key.shard, key.term, other, r.Leader())
+	}
+}
+
+// same reports whether nothing that lasts has changed.
+func (s seen) same(o seen) bool {
+	return s.applied == o.applied && s.term == o.term && s.revision == o.revision &&
+		s.closed == o.closed
 }

@@ -1,11 +1,25 @@
 package sim
 
 import (
+	"fmt"
 	"time"
 
 	"github.com/miruvor/miruvor/internal/mutant"
 	"github.com/miruvor/miruvor/internal/replica"
 )
+
+// mutantNamed is the mutant of a name, None for "".
+func mutantNamed(name string) (mutant.Mutant, error) {
+	if name == "" {
+		return mutant.None, nil
+	}
+	for _, m := range mutant.All() {
+		if m.String() == name {
+			return m, nil
+		}
+	}
+	return mutant.None, fmt.Errorf("mutant %q is unknown; there are %v", name, mutant.All())
+}
 
 // Hunt is the configuration in which a seed looks for a mutant: the random one
 // of the seed, with faults that bring out what the mutant breaks.
@@ -54,11 +68,13 @@ func huntFaults(m mutant.Mutant) Faults {
 	case mutant.AnswerBeforeCommit:
 		return Faults{Partition: often, Crash: seldom}
 	case mutant.ForgetVote:
-		return Faults{Crash: often, Down: 10 * time.Millisecond, VoterCrash: 0.7}
+		return Faults{Crash: often, Down: 10 * time.Millisecond, Odds: Odds{VoterCrash: 0.7}}
 	case mutant.AnswerBeforeRecord:
 		return Faults{Ambush: often / 4, At: Ambush{stepNumbered, true, crashHalfway}}
 	case mutant.NoTombstone:
-		return Faults{Ambush: often / 4, At: Ambush{stepPrepare, false, sever}, Lag: 0.1}
+		return Faults{
+			Ambush: often / 4, At: Ambush{stepPrepare, false, sever}, Odds: Odds{Lag: 0.1},
+		}
 	case mutant.ExpireEarly, mutant.ForgetFloor:
 		return Faults{Crash: seldom, Handover: seldom}
 	case mutant.RenewUnlogged:

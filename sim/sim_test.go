@@ -1,6 +1,7 @@
 package sim
 
 import (
+	"errors"
 	"flag"
 	"testing"
 	"testing/cryptotest"
@@ -16,6 +17,9 @@ var (
 	linesFlag  = flag.Int("lines", 400, "lines of the trace to print when a seed fails")
 	nodesFlag  = flag.Int("nodes", 0, "nodes of the cluster; 0 leaves it to the seed")
 	mutantFlag = flag.String("mutant", "", "hunt this mutant, in its own configuration")
+	plainFlag  = flag.Bool("plain", false, "hunt it in the configurations of the seeds")
+	steerFlag  = flag.String("steer", "", "lean towards this rare state")
+	setFlag    = flag.String("set", "", "set fields of the configuration: clients=2,crash=0s")
 	soundFlag  = flag.Bool("sound", false, "take the mutant's configuration, but not the mutant")
 )
 
@@ -27,27 +31,20 @@ func run(t *testing.T, cfg Config) *Report {
 
 // configOf is the configuration of a seed, as the flags want it.
 func configOf(t *testing.T, seed uint64) Config {
-	cfg := Random(seed)
-	if *mutantFlag != "" {
-		cfg = Hunt(mutantNamed(t, *mutantFlag), seed)
-		if *soundFlag {
-			cfg.Mutant = mutant.None
-		}
+	cfg, err := sortie{Seed: seed, Steer: *steerFlag, Mutant: *mutantFlag}.config()
+	if err == nil && *mutantFlag != "" && !*plainFlag {
+		cfg = Hunt(cfg.Mutant, seed)
+	}
+	if err = errors.Join(err, cfg.edit(*setFlag)); err != nil {
+		t.Fatal(err)
+	}
+	if *soundFlag {
+		cfg.Mutant = mutant.None
 	}
 	if *nodesFlag > 0 {
 		cfg.Shape.Nodes, cfg.Shape.Replicas = *nodesFlag, min(*nodesFlag, 3)
 	}
 	return cfg
-}
-
-func mutantNamed(t *testing.T, name string) mutant.Mutant {
-	for _, m := range mutant.All() {
-		if m.String() == name {
-			return m
-		}
-	}
-	t.Fatalf("mutant %q is unknown; there are %v", name, mutant.All())
-	return mutant.None
 }
 
 func TestSeeds(t *testing.T) {
@@ -82,7 +79,10 @@ func runSeed(t *testing.T, seed uint64) *Report {
 		r = run(t, cfg)
 		t.Logf("%s\n%+v", r.Trace, cfg)
 	}
-	t.Errorf("seed %d: %v\nreplay it with: go test ./sim -run TestSeeds -seed %d -lines %d",
-		seed, r.Err, seed, *linesFlag)
+	replay := sortie{Seed: seed, Steer: *steerFlag, Edits: *setFlag}.command()
+	if *mutantFlag != "" {
+		replay += " -mutant " + *mutantFlag
+	}
+	t.Errorf("seed %d: %v\nreplay it with: %s -lines %d", seed, r.Err, replay, *linesFlag)
 	return r
 }

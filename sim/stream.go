@@ -39,6 +39,7 @@ func (s *stream) begin() {
 	meta := head.Msg.GetSnapshot().GetMetadata()
 	s.from.node.note("stream", uint64(s.to.id), meta.GetIndex())
 	s.life = s.to.boot
+	s.c.probe.streamed(s)
 	s.watch()
 	s.travel(time.Millisecond, func(t *thread) {
 		t.post(input{call: func(now wire.Instant) {
@@ -72,7 +73,11 @@ func (s *stream) read() {
 			s.c.failf("read a snapshot: %v", err)
 		}
 	}
-	s.travel(time.Duration(len(s.pairs))*20*time.Microsecond, func(t *thread) {
+	took := time.Duration(len(s.pairs)) * 20 * time.Microsecond
+	if s.c.chance(s.c.cfg.Faults.StreamSlow) && !s.c.healed {
+		took += s.c.between(0, 2*time.Second)
+	}
+	s.travel(took, func(t *thread) {
 		t.post(input{call: func(now wire.Instant) { s.restore(now, t) }})
 	})
 }
@@ -113,6 +118,7 @@ func (s *stream) restore(now wire.Instant, t *thread) {
 	if err != nil {
 		s.c.trace.sayf("%v does not restore: %v", t.node.id, err)
 	}
+	s.c.probe.restored(s)
 	t.node.note("restore", uint64(s.head.Shard), uint64(len(s.pairs)))
 	s.end(err == nil)
 }
@@ -122,6 +128,9 @@ func (s *stream) travel(d time.Duration, next func(t *thread)) {
 	l := link{s.from.node.id, s.to.id}
 	failed := s.c.chance(s.c.cfg.Faults.StreamFailure) && !s.c.healed
 	s.c.after(s.c.network.delay(l)+s.c.around(d), func() {
+		if failed {
+			s.c.probe.struck(FaultStream)
+		}
 		if failed || s.c.network.cut[l] || !s.to.serves() {
 			s.end(false)
 			return
@@ -136,6 +145,7 @@ func (s *stream) end(ok bool) {
 		return
 	}
 	s.over = true
+	s.c.probe.streamEnded(s)
 	s.c.trace.sayf("%v → %v the snapshot of %v ends: %v", s.from.node.id, s.to.id, s.head.Shard, ok)
 	back := link{s.to.id, s.from.node.id}
 	lost := s.c.network.cut[back]

@@ -134,6 +134,7 @@ func (a *audience) hear(r *kv.WatchResponse) {
 	if c.trace.wordy() {
 		c.trace.sayf("watch %d: %s", w.ID, describeWatchResponse(r))
 	}
+	c.probe.heard(w, r)
 	if !w.begun {
 		c.failf("watch %d is told something before it begins", w.ID)
 	}

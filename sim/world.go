@@ -34,6 +34,15 @@ func newWorld(seed uint64, trace *Trace) *world {
 	return &world{rng: rand.New(rand.NewPCG(seed, 0x5eed)), trace: trace}
 }
 
+// by does something that draws from another source of chance, so that who draws more
+// or less there changes nothing of what others draw.
+func (w *world) by(rng *rand.Rand, do func()) {
+	old := w.rng
+	w.rng = rng
+	do()
+	w.rng = old
+}
+
 // at schedules an event; one in the past happens now.
 func (w *world) at(t Time, do func()) {
 	w.seq++
