@@ -124,7 +124,10 @@ func configure(addr netip.Addr, bits int) error {
 		}{
 			{unix.SIOCSIFADDR, func(r *unix.Ifreq) error { return r.SetInet4Addr(address[:]) }},
 			{unix.SIOCSIFNETMASK, func(r *unix.Ifreq) error { return r.SetInet4Addr(netmask[:]) }},
-			{unix.SIOCSIFMTU, func(r *unix.Ifreq) error { r.SetUint32(packetBytesMax); return nil }},
+			{unix.SIOCSIFMTU, func(r *unix.Ifreq) error {
+				r.SetUint32(packetBytesMax)
+				return nil
+			}},
 		} {
 			request, err := unix.NewIfreq(tunName)
 			if err == nil {

@@ -6,13 +6,12 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"sync"
-	"sync/atomic"
 	"syscall"
 	"testing"
 	"time"
 
-	clientv3 "go.etcd.io/etcd/client/v3"
-	"go.uber.org/zap"
+	"github.com/miruvor/miruvor/internal/history"
+	"github.com/miruvor/miruvor/internal/history/drive"
 )
 
 var (
@@ -23,24 +22,11 @@ var (
 
 const (
 	robustClients = 6
-	// robustPatience is how long an operation of etcd's API may take.
-	robustPatience = 2 * time.Second
-	progressEvery  = "200ms"
+	progressEvery = "200ms"
 )
 
-// robustKeys are the keys in use: two for each letter.
-func robustKeys() []string {
-	var keys []string
-	for c := 'a'; c <= 'h'; c++ {
-		keys = append(keys, fmt.Sprintf("%c/0", c), fmt.Sprintf("%c/1", c))
-	}
-	return keys
-}
-
-// robustSplits are the keys that part the shards of each test.
-var robustSplits = map[string][]string{
-	"1-shard": nil, "8-shards": {"b", "c", "d", "e", "f", "g", "h"},
-}
+// robustShards are how many shards there are in each test.
+var robustShards = map[string]int{"1-shard": 1, "8-shards": 8}
 
 // TestRobustness puts load on etcd's API of a cluster whose nodes die and
 // stop, and holds what clients and watches were told against one history.
@@ -48,59 +34,64 @@ func TestRobustness(t *testing.T) {
 	if testing.Short() {
 		t.Skip("takes about 20 s")
 	}
-	for name, splits := range robustSplits {
-		t.Run(name, func(t *testing.T) { runRobust(t, splits, (*robust).harm) })
+	for name, shards := range robustShards {
+		t.Run(name, func(t *testing.T) { runRobust(t, shards, (*robust).harm) })
 	}
 }
 
 // TestRobustnessOfTheHealthy does the same while nothing fails: then no
 // revision may be left out.
 func TestRobustnessOfTheHealthy(t *testing.T) {
-	for name, splits := range robustSplits {
+	for name, shards := range robustShards {
 		t.Run(name, func(t *testing.T) {
-			if testing.Short() && len(splits) == 0 {
+			if testing.Short() && shards == 1 {
 				t.Skip("eight shards are the harder case")
 			}
-			r := runRobust(t, splits, func(r *robust) { r.wait(*robustTime / 6) })
-			rev := int64(1)
-			for _, e := range r.collectors[0].events() {
-				if e.mod > rev+1 {
-					t.Errorf("%d follows %d", e.mod, rev)
+			r := runRobust(t, shards, func(r *robust) { r.wait(*robustTime / 6) })
+			last := int64(1)
+			for _, rev := range r.history.Revisions() {
+				if rev > last+1 {
+					t.Errorf("%d follows %d", rev, last)
 				}
-				rev = e.mod
+				last = rev
 			}
 		})
 	}
 }
 
 // runRobust has load as long as something happens to the cluster.
-func runRobust(t *testing.T, splits []string, happens func(*robust)) *robust {
+func runRobust(t *testing.T, shards int, happens func(*robust)) *robust {
 	t.Setenv("MIRUVOR_WATCH_PROGRESS_NOTIFY_INTERVAL", progressEvery)
 	r := &robust{
-		c: startCluster(t, splits...), keys: robustKeys(), begin: time.Now(), seed: *robustSeed,
+		c: startCluster(t, drive.Splits(shards)...), history: history.New(), seed: *robustSeed,
 	}
 	ctx, cancel := context.WithCancel(t.Context())
 	defer cancel()
-	collected, stopCollecting := context.WithCancel(t.Context())
-	defer stopCollecting()
-	var collectors, load sync.WaitGroup
-	for i := range r.c.processes {
-		client := r.client(i)
-		w := r.newWatch(i, &watching{start: 1, prevKV: true, from: "\x00", to: "\x00"})
-		r.collectors = append(r.collectors, w)
-		collectors.Go(func() { r.follow(collected, client, w, r.rand(100+i)) })
-		load.Go(func() { r.watchRandomly(ctx, i) })
+	witnessed, stopWitnesses := context.WithCancel(t.Context())
+	defer stopWitnesses()
+	var witnesses, load sync.WaitGroup
+	nodes := r.eachNode()
+	for i, to := range nodes {
+		w, rng := r.history.Witness(i), r.rand(100+i)
+		witnesses.Go(func() { to.Follow(witnessed, r.history, w, rng) })
+		watcher := drive.Watcher{
+			History: r.history, Targets: nodes, Node: i, Rng: r.rand(400 + i), FromNow: true,
+		}
+		load.Go(func() { watcher.Run(ctx) })
 	}
 	for i := range robustClients {
-		load.Go(func() { r.drive(ctx, i) })
+		load.Go(func() { r.client(i).Run(ctx) })
 	}
-	load.Go(func() { r.compact(ctx) })
+	compactor := drive.Compactor{
+		History: r.history, Target: r.target(), Rng: r.rand(300), Pause: 700 * time.Millisecond,
+	}
+	load.Go(func() { compactor.Run(ctx) })
 	happens(r)
 	cancel()
 	load.Wait()
 	r.finish()
-	stopCollecting()
-	collectors.Wait()
+	stopWitnesses()
+	witnesses.Wait()
 	r.check()
 	r.c.check()
 	return r
@@ -108,43 +99,47 @@ func runRobust(t *testing.T, splits []string, happens func(*robust)) *robust {
 
 // robust is a run: what was asked, and what was answered.
 type robust struct {
-	c     *cluster
-	keys  []string
-	begin time.Time
-	seed  uint64
-	// seen is the highest revision of any answer.
-	seen atomic.Int64
-
-	mu         sync.Mutex
-	calls      []*call
-	watches    []*watching
-	collectors []*watching
-	compacts   []*call
+	c       *cluster
+	history *history.History
+	seed    uint64
 }
-
-func (r *robust) now() time.Duration { return time.Since(r.begin) }
 
 func (r *robust) rand(n int) *rand.Rand { return rand.New(rand.NewPCG(r.seed, uint64(n))) }
 
-// client speaks to some nodes, all if none is named.
-func (r *robust) client(nodes ...int) *clientv3.Client {
-	var endpoints []string
+// client is a client that speaks to one node, or every other one to all.
+func (r *robust) client(id int) *drive.Client {
+	to := r.target()
+	if id%2 == 0 {
+		to = r.target(id / 2)
+	}
+	return &drive.Client{
+		History: r.history, Target: to, ID: id, Rng: r.rand(id), Pause: 8 * time.Millisecond,
+	}
+}
+
+// target leads to some nodes, to all if none is named.
+func (r *robust) target(nodes ...int) drive.Target {
+	endpoints := r.c.endpoints()
+	if len(nodes) > 0 {
+		endpoints = nil
+	}
 	for _, i := range nodes {
 		endpoints = append(endpoints, r.c.processes[i].endpoint)
 	}
-	if len(nodes) == 0 {
-		endpoints = r.c.endpoints()
-	}
-	client, err := clientv3.New(clientv3.Config{
-		Endpoints: endpoints, Logger: zap.NewNop(),
-		DialKeepAliveTime: time.Second, DialKeepAliveTimeout: time.Second,
-		BackoffWaitBetween: 10 * time.Millisecond,
-	})
+	to, err := drive.DialEtcd(endpoints)
 	if err != nil {
 		r.c.t.Fatal(err)
 	}
-	r.c.t.Cleanup(func() { _ = client.Close() })
-	return client
+	r.c.t.Cleanup(func() { _ = to.Client.Close() })
+	return to
+}
+
+func (r *robust) eachNode() []drive.Target {
+	var all []drive.Target
+	for i := range r.c.processes {
+		all = append(all, r.target(i))
+	}
+	return all
 }
 
 // harm kills and stops nodes for some time; all run when it returns.
@@ -180,47 +175,44 @@ func (r *robust) harm() {
 
 func (r *robust) wait(d time.Duration) { <-time.After(d) }
 
-// finish writes once more and waits until the collectors have seen it.
+// finish writes once more and waits until the witnesses have seen it.
 func (r *robust) finish() {
-	t := r.c.t
-	client := r.client()
-	var last int64
+	t, to := r.c.t, r.target()
+	var last *history.Call
+	tries := 0
 	await(t, "the last write", func(ctx context.Context) error {
-		resp, err := client.Put(ctx, "z/end", "end")
-		if err == nil {
-			last = resp.Header.Revision
+		tries++
+		last = drive.Mark("z/end", fmt.Sprint("end ", tries))
+		drive.Issue(ctx, r.history, to, last)
+		if last.Outcome != history.Answered {
+			return fmt.Errorf("it was not answered: %s", last.Error)
 		}
-		return err
+		return nil
 	})
-	r.record(&call{
-		request: request{then: []action{{kind: kindPut, from: "z/end", value: "end"}}, plain: true},
-		begin:   r.now() - robustPatience, end: r.now(), revision: last, succeeded: true,
-		parts: []part{{}},
-	})
-	for _, w := range r.collectors {
+	for _, w := range r.history.Witnesses() {
 		await(t, "a watch to see the last write", func(context.Context) error {
-			if at := w.at.Load(); at < last {
-				return fmt.Errorf("told up to %d of %d: %v, %s", at, last, w, w.failure())
+			if at := w.At(); at < last.Revision {
+				return fmt.Errorf("told up to %d of %d: %v, %s", at, last.Revision, w, w.Failure())
 			}
 			return nil
 		})
 	}
 }
 
-// compact forgets the past now and then, but nothing that a collector needs.
-func (r *robust) compact(ctx context.Context) {
-	client, rng := r.client(), r.rand(300)
-	tick := time.NewTicker(700 * time.Millisecond)
-	defer tick.Stop()
-	for ctx.Err() == nil {
-		pause(ctx, tick)
-		at := r.seen.Load()
-		for _, w := range r.collectors {
-			at = min(at, w.at.Load())
+func (r *robust) check() {
+	t := r.c.t
+	t.Helper()
+	v := r.history.Judge()
+	t.Logf("seed %d: %d calls, %d answered; %d revisions up to %d; %d watches told %d times",
+		r.seed, v.Calls, v.Answered, v.Revisions, r.history.Seen(), v.Watches, v.Told)
+	for i, problem := range v.Problems {
+		if i == 12 {
+			t.Errorf("and %d more", len(v.Problems)-i)
+			break
 		}
-		if at -= int64(rng.IntN(200)); at <= 1 {
-			continue
-		}
-		r.issue(ctx, &call{request: request{kind: kindCompact, revision: at}}, client)
+		t.Error(problem)
+	}
+	if v.Answered < 50 || v.Revisions < 20 {
+		t.Error("there was no load")
 	}
 }

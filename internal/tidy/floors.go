@@ -37,6 +37,7 @@ var floors = map[string]int{
 	"internal/backup":     4,  // the file of a backup
 	"internal/gateway":    8,  // etcd's JSON over its gRPC services
 	"internal/faultfs":    0,  // a file system that fails on demand
+	"internal/watermark":  0,  // how far a file is known to be synced
 	"internal/portmux":    0,  // protocols that share a port
 	"internal/grpcserver": 0,  // gRPC over HTTP/2, for little CPU
 	"internal/httpclient": 6,  // kv.Store over HTTP
@@ -45,6 +46,7 @@ var floors = map[string]int{
 	"internal/cli":        9,  // commands and wiring
 	"internal/nodetest":   10, // clusters of real processes, killed under load
 	"internal/etcdtest":   10, // etcd's recorded answers, compared with ours
+	"internal/history":    1,  // what clients were told, and the judgement of it
 	"internal/netlab":     0,  // hosts in network namespaces, and a network with faults
 	"internal/casualties": 10, // what other systems suffered from, played on ours
 	"sim":                 10, // whole clusters in virtual time

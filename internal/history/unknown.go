@@ -1,0 +1,141 @@
+package history
+
+import (
+	"cmp"
+	"slices"
+	"sort"
+	"time"
+)
+
+// placeUnknown finds out which calls without an answer happened. Values are
+// unique, so a put is known by its own.
+func (v *Verdict) placeUnknown(calls []*Call, sightings []placed) {
+	byValue := map[string]int{}
+	for i, e := range v.past.entries {
+		for _, event := range e.events {
+			if event.Value != "" {
+				byValue[event.Value] = i
+			}
+		}
+	}
+	var deletes []*Call
+	for _, c := range calls {
+		if c.Kind != Txn || c.Outcome == Answered {
+			continue
+		}
+		found, puts := -1, false
+		for _, a := range slices.Concat(c.Then, c.Else) {
+			if a.Kind == Put {
+				puts = true
+				if i, ok := byValue[a.Value]; ok {
+					found = i
+				}
+			}
+		}
+		switch {
+		case found >= 0:
+			v.own(c, found)
+		case !puts && c.Outcome == Unknown:
+			deletes = append(deletes, c)
+		}
+	}
+	v.placeDeletes(deletes, sightings)
+}
+
+// own gives an entry to a call without an answer that put what is there.
+func (v *Verdict) own(c *Call, i int) {
+	e := v.past.entries[i]
+	switch {
+	case c.Outcome != Unknown:
+		v.fail("was refused, but is at %d: %v", e.revision, c)
+	case e.owner != nil:
+		v.fail("%d is of %v and of %v", e.revision, e.owner, c)
+	default:
+		e.owner, c.Revision = c, e.revision
+		v.made(c, i)
+		v.put(c, forever, true)
+	}
+}
+
+// placeDeletes gives what nobody has made to deletes without an answer, if
+// they had begun when it was seen.
+func (v *Verdict) placeDeletes(deletes []*Call, sightings []placed) {
+	slices.SortFunc(deletes, func(a, b *Call) int { return cmp.Compare(a.Begin, b.Begin) })
+	firstSeen := whenSeen(sightings)
+	for i, e := range v.past.entries {
+		if e.owner != nil {
+			continue
+		}
+		before, seen := v.past.before(i), firstSeen(e.revision)
+		for _, c := range deletes {
+			if c.Begin > seen {
+				break
+			}
+			_, _, events := before.do(&c.Request, e.revision)
+			if c.Revision == 0 && slices.Equal(events, e.events) {
+				e.owner, c.Revision = c, e.revision
+				v.put(c, forever, true)
+				break
+			}
+		}
+	}
+}
+
+// whenSeen tells when a watch was first told of a revision or of a later one.
+func whenSeen(sightings []placed) func(rev int64) time.Duration {
+	byRevision := slices.Clone(sightings)
+	slices.SortFunc(byRevision, func(a, b placed) int {
+		return cmp.Compare(a.revision, b.revision)
+	})
+	first := forever
+	for i := len(byRevision) - 1; i >= 0; i-- {
+		first = min(first, byRevision[i].end)
+		byRevision[i].end = first
+	}
+	return func(rev int64) time.Duration {
+		i := sort.Search(len(byRevision), func(i int) bool { return byRevision[i].revision >= rev })
+		if i == len(byRevision) {
+			return forever
+		}
+		return byRevision[i].end
+	}
+}
+
+// placeEnded explains what is left by the ends of leases.
+func (v *Verdict) placeEnded(calls []*Call) {
+	byLease := map[int64][]*Call{}
+	for _, c := range calls {
+		if c.Kind == Grant || c.Kind == KeepAlive || c.Kind == Revoke {
+			byLease[c.Lease] = append(byLease[c.Lease], c)
+		}
+	}
+	for i, e := range v.past.entries {
+		if e.owner != nil {
+			continue
+		}
+		lease := v.ends(i)
+		if lease == 0 {
+			v.fail("nobody did what happened at %d: %+v", e.revision, e.events)
+			continue
+		}
+		e.owner = &Call{
+			Client: -1, Request: Request{Kind: Revoke, Lease: lease}, Revision: e.revision,
+			Begin: endOf(byLease[lease]),
+		}
+		v.put(e.owner, forever, true)
+	}
+}
+
+// endOf is when a lease can have ended at the earliest, by the calls about it.
+func endOf(calls []*Call) time.Duration {
+	var end time.Duration
+	for _, c := range calls {
+		switch {
+		case c.Kind == Revoke:
+			return min(end, c.Begin)
+		case c.Outcome == Answered:
+			end = max(end, c.Begin+time.Duration(c.TTL)*time.Second)
+		}
+	}
+	return end
+}
