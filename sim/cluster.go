@@ -91,7 +91,7 @@ func Run(cfg Config) *Report {
 }
 
 func newCluster(cfg Config) *cluster {
-	trace := newTrace(cfg.Trace)
+	trace := newTrace(cfg.Trace, cfg.Brief)
 	c := &cluster{
 		world: newWorld(cfg.Seed+cfg.Salt<<32, trace), cfg: cfg, nodes: map[kv.NodeID]*node{},
 		crowd: crowd{waiting: map[uint64]*Op{}}, ranks: ranks{terms: map[termOf]kv.NodeID{}},

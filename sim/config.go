@@ -22,8 +22,10 @@ type Config struct {
 	ReadMode replica.ReadMode
 	Mutant   mutant.Mutant
 	Edits
-	// Trace is how many lines are kept of what happened; 0 for none.
+	// Trace is how many lines are kept of what happened, 0 for none; Brief leaves out
+	// what happens all the time.
 	Trace int
+	Brief bool
 }
 
 // Edits make a run another one that is alike, to reduce a failure.

@@ -2,7 +2,6 @@ package sim
 
 import (
 	"bufio"
-	"cmp"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -22,7 +21,12 @@ import (
 //
 // A sortie says all that decides its run.
 type fleet struct {
-	crews int
+	// crews are the processes, nil where there is none yet.
+	crews []*crew
+}
+
+// orders are what a fleet sails for.
+type orders struct {
 	// next tells the next sortie; false that there is none.
 	next func() (sortie, bool)
 	// done is told of each run, one at a time.
@@ -38,6 +42,8 @@ type sortie struct {
 	Steer  string `json:",omitempty"`
 	Mutant string `json:",omitempty"`
 	Edits  string `json:",omitempty"`
+	// Story asks for so many lines of what happened, of which routine is left out.
+	Story int `json:",omitempty"`
 }
 
 // outcome is what came of a sortie.
@@ -48,6 +54,7 @@ type outcome struct {
 	Virtual   time.Duration
 	Took      time.Duration
 	Err       string `json:",omitempty"`
+	Story     string `json:",omitempty"`
 	Coverage  Coverage
 	Instances []int
 }
@@ -55,57 +62,63 @@ type outcome struct {
 // jobMax is how long a run may take before it counts as stuck.
 const jobMax = 2 * time.Minute
 
-// run goes on until there are no more jobs.
-func (f *fleet) run() error {
-	errs := make([]error, f.crews)
+// run goes on until there are no more sorties.
+func (f *fleet) run(o *orders) error {
+	errs := make([]error, len(f.crews))
 	var crews sync.WaitGroup
 	for i := range f.crews {
-		crews.Go(func() { errs[i] = f.crew() })
+		crews.Go(func() { errs[i] = f.sail(&f.crews[i], o) })
 	}
 	crews.Wait()
 	return errors.Join(errs...)
 }
 
-// crew gives jobs to one process after the other: one that dies or is stuck fails its sortie.
-func (f *fleet) crew() error {
-	var c *crew
-	defer func() { c.stop() }()
+// stop ends all processes.
+func (f *fleet) stop() {
+	for _, c := range f.crews {
+		c.stop()
+	}
+}
+
+// sail gives sorties to one process after the other: one that dies or is stuck fails its
+// sortie.
+func (f *fleet) sail(c **crew, o *orders) error {
 	for {
-		j, ok := f.take()
+		s, ok := o.take()
 		if !ok {
 			return nil
 		}
-		if c == nil {
+		if *c == nil {
 			var err error
-			if c, err = startCrew(); err != nil {
+			if *c, err = startCrew(); err != nil {
 				return err
 			}
 		}
-		o, err := c.do(j)
+		done, err := (*c).do(s)
 		if err != nil {
-			c.stop()
-			c = nil
-			o = outcome{Sortie: j, Err: err.Error()}
+			(*c).stop()
+			*c = nil
+			done = outcome{Sortie: s, Err: err.Error()}
 		}
-		f.tell(o)
+		o.tell(done)
 	}
 }
 
-func (f *fleet) take() (sortie, bool) {
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	if f.ended {
+func (o *orders) take() (sortie, bool) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	if o.ended {
 		return sortie{}, false
 	}
-	j, ok := f.next()
-	f.ended = !ok
-	return j, ok
+	s, ok := o.next()
+	o.ended = !ok
+	return s, ok
 }
 
-func (f *fleet) tell(o outcome) {
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	f.done(o)
+func (o *orders) tell(done outcome) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	o.done(done)
 }
 
 // crew is a process that takes jobs.
@@ -239,7 +252,7 @@ func (s sortie) config() (Config, error) {
 	if err != nil {
 		return Config{}, err
 	}
-	cfg.Mutant = m
+	cfg.Mutant, cfg.Trace, cfg.Brief = m, s.Story, true
 	return cfg, cfg.edit(s.Edits)
 }
 
@@ -249,7 +262,7 @@ func (s sortie) command() string {
 	for _, flag := range [...]struct{ name, value string }{
 		{"steer", s.Steer}, {"plain -mutant", s.Mutant}, {"set", s.Edits},
 	} {
-		if cmp.Or(flag.value, "none") != "none" {
+		if flag.value != "" {
 			text += fmt.Sprintf(" -%s %s", flag.name, flag.value)
 		}
 	}

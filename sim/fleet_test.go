@@ -4,8 +4,7 @@ import (
 	"bufio"
 	"encoding/json"
 	"flag"
-	"fmt"
-	"math/rand/v2"
+	"io"
 	"os"
 	"runtime"
 	"testing"
@@ -16,6 +15,7 @@ var (
 	timeFlag     = flag.Duration("time", 0, "simulate for so long, instead of a number of seeds")
 	crewsFlag    = flag.Int("crews", runtime.GOMAXPROCS(0), "processes that simulate")
 	steeringFlag = flag.Bool("steering", true, "lean towards rare states that are seldom reached")
+	shrinkFlag   = flag.Int("shrink", 400, "runs to shrink a failure with; 0 leaves it as it is")
 	failuresFlag = flag.Int("failures", 3, "end after this many failures")
 	crewFlag     = flag.Bool("crew", false, "take jobs on standard input; the fleet sets it")
 	fleetFlag    = flag.Bool("fleet", false, "simulate many seeds, with an account of them")
@@ -24,65 +24,27 @@ var (
 // TestFleet is `make sim`: many seeds in several processes, and an account of what they
 // went through. A failure is shrunk.
 func TestFleet(t *testing.T) {
-	first, seeds, limit, account := *firstFlag, *seedsFlag, *timeFlag, os.Stdout
-	if !*fleetFlag {
-		first, seeds, limit, account = 0, 4, 0, nil
-	}
-	v := &voyage{first: first, seeds: seeds, begin: time.Now()}
-	if limit > 0 {
-		v.end = v.begin.Add(limit)
-	}
-	if err := v.run(*crewsFlag); err != nil {
-		t.Fatal(err)
-	}
-	if account != nil {
-		if err := v.tally.print(account, time.Since(v.begin)); err != nil {
-			t.Fatal(err)
+	v := &voyage{seeds: 4, log: io.Discard, steering: true, failuresMax: 1}
+	if *fleetFlag {
+		v = &voyage{
+			first: *firstFlag, seeds: *seedsFlag, log: os.Stdout, steering: *steeringFlag,
+			failuresMax: *failuresFlag, shrinks: 1, shrinkRuns: *shrinkFlag,
+			like: sortie{Mutant: *mutantFlag, Edits: *setFlag},
 		}
+	}
+	v.fleet.crews, v.begin = make([]*crew, *crewsFlag), time.Now()
+	if *timeFlag > 0 {
+		v.end = v.begin.Add(*timeFlag)
+	}
+	if err := v.run(); err != nil {
+		t.Fatal(err)
 	}
 	for _, o := range v.tally.failures {
 		t.Errorf("%v: %s\nreplay it with: %s", o.Sortie.short(), o.Err, o.Sortie.command())
 	}
-}
-
-// voyage is one sailing of the fleet.
-type voyage struct {
-	first, seeds uint64
-	// end is when there are no more jobs, if there is a time and no number.
-	begin, end time.Time
-	tally      tally
-	helm       helm
-}
-
-func (v *voyage) run(crews int) error {
-	v.helm.rng = rand.New(rand.NewPCG(v.first, 0xf1ee7))
-	next := v.first
-	f := fleet{
-		crews: crews,
-		next: func() (sortie, bool) {
-			over := next >= v.first+v.seeds
-			if !v.end.IsZero() {
-				over = !time.Now().Before(v.end)
-			}
-			if over || len(v.tally.failures) >= *failuresFlag {
-				return sortie{}, false
-			}
-			j := sortie{Seed: next, Mutant: *mutantFlag, Edits: *setFlag}
-			next++
-			if towards := v.helm.choose(&v.tally.runsWith); *steeringFlag && towards != NoRare {
-				j.Steer = towards.String()
-			}
-			return j, true
-		},
-		done: func(o outcome) {
-			v.tally.add(o)
-			if o.Err != "" {
-				fmt.Printf("FAILURE %s: %.2000s\nreplay it with: %s\n", o.Sortie.short(), o.Err,
-					o.Sortie.command())
-			}
-		},
+	if v.tally.runs == 0 || v.tally.virtual == 0 || v.tally.Faults == [faultKinds]int{} {
+		t.Error("nothing happened")
 	}
-	return f.run()
 }
 
 // TestCrew is the part of the fleet that runs in a process of its own.
@@ -118,5 +80,6 @@ func doJob(t *testing.T, j sortie) outcome {
 	if r.Err != nil {
 		o.Err = r.Err.Error()
 	}
+	o.Story = r.Trace.String()
 	return o
 }

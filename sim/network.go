@@ -82,7 +82,7 @@ func (n *network) carry(l link, data []byte, late time.Duration) {
 		}
 		sum := crc32.Checksum(data, castagnoli)
 		n.c.trace.note("deliver", uint64(l.to), uint64(l.from), uint64(sum))
-		if n.c.trace.wordy() {
+		if n.c.trace.wordy() && (!n.c.cfg.Brief || telling(&m)) {
 			n.c.trace.sayf("%v ← %v %s", l.to, l.from, describe(&m))
 		}
 		peer.receive(l.from, m)
@@ -114,6 +114,13 @@ func (n *network) lose(from *node, by sender, peer *node, m wire.Message) {
 	case 1:
 		from.after(c.around(50*time.Millisecond), func() { from.unreachable(peer.id) })
 	}
+}
+
+// telling reports whether a message is a step of a transaction over several shards:
+// the others come all the time.
+func telling(m *wire.Message) bool {
+	step := stepOf(m)
+	return step != noStep && step != stepNumbered
 }
 
 func isWrite(m *wire.Message) bool {

@@ -17,6 +17,7 @@ var (
 	linesFlag  = flag.Int("lines", 400, "lines of the trace to print when a seed fails")
 	nodesFlag  = flag.Int("nodes", 0, "nodes of the cluster; 0 leaves it to the seed")
 	mutantFlag = flag.String("mutant", "", "hunt this mutant, in its own configuration")
+	briefFlag  = flag.Bool("brief", false, "leave out of the trace what happens all the time")
 	plainFlag  = flag.Bool("plain", false, "hunt it in the configurations of the seeds")
 	steerFlag  = flag.String("steer", "", "lean towards this rare state")
 	setFlag    = flag.String("set", "", "set fields of the configuration: clients=2,crash=0s")
@@ -75,7 +76,7 @@ func runSeed(t *testing.T, seed uint64) *Report {
 		return r
 	}
 	if *seedFlag >= 0 || testing.Verbose() {
-		cfg.Trace = *linesFlag
+		cfg.Trace, cfg.Brief = *linesFlag, *briefFlag
 		r = run(t, cfg)
 		t.Logf("%s\n%+v", r.Trace, cfg)
 	}

@@ -14,7 +14,9 @@ type Trace struct {
 	Hash   uint64
 	Events int
 	// keep is how many lines are kept; 0 for none.
-	keep  int
+	keep int
+	// brief leaves out what the core says of raft's everyday life.
+	brief bool
 	lines []string
 	now   func() Time
 }
@@ -24,7 +26,9 @@ const (
 	hashPrime  = 1099511628211
 )
 
-func newTrace(keep int) *Trace { return &Trace{Hash: hashOffset, keep: keep} }
+func newTrace(keep int, brief bool) *Trace {
+	return &Trace{Hash: hashOffset, keep: keep, brief: brief}
+}
 
 // note takes an event into the hash: what it is, where, and two numbers that
 // tell it from others.
@@ -77,7 +81,9 @@ type traceHandler struct {
 
 var _ slog.Handler = (*traceHandler)(nil)
 
-func (h *traceHandler) Enabled(context.Context, slog.Level) bool { return true }
+func (h *traceHandler) Enabled(_ context.Context, level slog.Level) bool {
+	return !h.trace.brief || level > slog.LevelDebug
+}
 
 func (h *traceHandler) Handle(_ context.Context, r slog.Record) error {
 	var b strings.Builder
