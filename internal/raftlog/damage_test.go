@@ -285,3 +285,67 @@ func TestReadVerifies(t *testing.T) {
 		t.Fatalf("entries: %v", err)
 	}
 }
+
+// TestRuinedBlocks overwrites blocks of what a killed process and a clean end leave,
+// with zeros and with other blocks. The end of the head goes with them: only the note
+// tells that there was more.
+func TestRuinedBlocks(t *testing.T) {
+	fs, l, m := smallLog(t)
+	killed := readDisk(t, fs)
+	must(t, l.Close())
+	for _, d := range []disk{killed, readDisk(t, fs)} {
+		for _, name := range d.segments() {
+			whole := d[name]
+			for _, size := range []int{512, 1024} {
+				for at := 0; at+size <= len(whole); at += size {
+					ruined := bytes.Clone(whole)
+					clear(ruined[at : at+size])
+					d[name] = ruined
+					refusedOrWhole(t, d, m, "zeros in "+name, at)
+					for from := 0; from+size <= len(whole); from += size {
+						d[name] = bytes.Clone(whole)
+						copy(d[name][at:], whole[from:from+size])
+						refusedOrWhole(t, d, m, "block twice in "+name, at)
+						copy(d[name][from:], whole[at:at+size])
+						refusedOrWhole(t, d, m, "blocks swapped in "+name, at)
+					}
+				}
+			}
+			d[name] = whole
+		}
+	}
+}
+
+// TestLostEnd zeroes the head from any batch on: the killed process had synced it.
+func TestLostEnd(t *testing.T) {
+	fs, l, m := smallLog(t)
+	d := readDisk(t, fs)
+	end := int(l.files.head().end)
+	must(t, l.Close())
+	names := d.segments()
+	name := names[len(names)-1]
+	whole := d[name]
+	for at := segmentHeaderBytes; at < end; at += batchAlign {
+		d[name] = bytes.Clone(whole)
+		clear(d[name][at:])
+		if !refusedOrWhole(t, d, m, "end of "+name, at) {
+			t.Fatalf("%s has zeros from %d on, which was not noticed", name, at)
+		}
+	}
+	d[name] = whole
+	d[noteName] = nil // without its note, a log is as good as it says
+	if refusedOrWhole(t, d, m, "note", 0) {
+		t.Fatal("refused for its note alone")
+	}
+	problems, err := Check(d.fs(t), "raft")
+	if err != nil || len(problems) != 1 || !strings.HasSuffix(problems[0].File, noteName) {
+		t.Fatalf("problems %v, %v, want the note", problems, err)
+	}
+	for _, name := range names {
+		delete(d, name)
+	}
+	d[noteName] = readDisk(t, fs)[noteName]
+	if !refusedOrWhole(t, d, m, "all segments", 0) {
+		t.Fatal("the loss of all segments was not noticed")
+	}
+}

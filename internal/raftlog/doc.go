@@ -28,6 +28,6 @@
 //     storage up to the end that its successor's header states.
 //  3. A segment is reused only when no group's state needs it, and after a
 //     header that says so is on stable storage.
-//  4. Bytes below an offset that some batch calls synced are never given up:
-//     if they fail their checks, Open refuses.
+//  4. Bytes below an offset that some batch, or the note beside the segments, calls
+//     synced are never given up: if they fail their checks, Open refuses.
 package raftlog

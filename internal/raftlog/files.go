@@ -7,6 +7,8 @@ import (
 	"time"
 
 	"github.com/cockroachdb/pebble/v2/vfs"
+
+	"github.com/miruvor/miruvor/internal/watermark"
 )
 
 // files is the log's directory: the segments, of which the last is the head,
@@ -22,9 +24,12 @@ type files struct {
 	nextSeq uint64
 	// synced is the offset in the head below which all is on stable storage.
 	synced int64
-	// marked tells that a marker with synced lies at the head's end.
-	marked bool
+	// note says, outside of the head, what is synced.
+	note *watermark.Note
 }
+
+// noteName is the file of the note.
+const noteName = "SYNCED"
 
 func (f *files) head() *segment { return f.segments[len(f.segments)-1] }
 
@@ -46,6 +51,11 @@ func (f *files) makeDir() error {
 // the next segment begins, and its header says where this one ended.
 func (f *files) resume(nextSeq uint64, clean bool) error {
 	f.nextSeq = nextSeq
+	var err error
+	f.note, err = watermark.Open(f.opts.FS, f.path(noteName), watermark.Mark{})
+	if err != nil {
+		return fmt.Errorf("raft log: %w", err)
+	}
 	if len(f.segments) == 0 {
 		return f.begin(segmentHeader{id: 1, floor: 1, firstSeq: nextSeq}, 0)
 	}
@@ -130,7 +140,7 @@ func (f *files) begin(h segmentHeader, batchBytes int64) error {
 		return fmt.Errorf("make raft log segment %d: %w", h.id, err)
 	}
 	f.segments = append(f.segments, s)
-	f.synced, f.marked = s.end, false
+	f.synced = s.end
 	if err := f.initialize(s); err != nil {
 		return fmt.Errorf("write raft log segment %d: %w", h.id, err)
 	}
@@ -215,7 +225,6 @@ func (f *files) write(buf []byte, records uint32, bodyBytes int) error {
 	}
 	head.end += size
 	f.nextSeq++
-	f.marked = false
 	return nil
 }
 
@@ -232,27 +241,26 @@ func (f *files) sync() error {
 	return nil
 }
 
-// mark writes a marker at the head's end, unless there is one: it tells a recovery
-// that everything before it had been synced. It is not synced itself; the next
-// batch replaces it and says the same.
+// mark notes what is synced: it tells a recovery that everything before had been. It
+// need not be called after each sync, since the next batch says the same.
 func (f *files) mark() error {
-	if f.marked {
-		return nil
-	}
-	err := f.head().writeMarker(batchHeader{seq: f.nextSeq, synced: uint32(f.synced)})
-	f.marked = err == nil
-	return err
+	return f.note.Set(watermark.Mark{File: f.head().head.id, End: f.synced})
 }
 
-// seal syncs everything, the marker too.
+// seal syncs everything, and says at the head's end that this is the end.
 func (f *files) seal() error {
 	if err := f.sync(); err != nil {
 		return err
 	}
-	if err := f.mark(); err != nil {
+	head := f.head()
+	end := batchHeader{seq: f.nextSeq, synced: uint32(f.synced)}
+	if err := head.writeMarker(end); err != nil {
 		return err
 	}
-	return f.timedSync(f.head().file)
+	if err := f.timedSync(head.file); err != nil {
+		return fmt.Errorf("sync raft log %s: %w", head.path, err)
+	}
+	return f.mark()
 }
 
 func (f *files) timedSync(file vfs.File) error {
@@ -269,6 +277,10 @@ func (f *files) close() (err error) {
 		}
 	}
 	f.segments, f.retired = nil, nil
+	if f.note != nil {
+		err = errors.Join(err, f.note.Close())
+		f.note = nil
+	}
 	return err
 }
 

@@ -101,9 +101,9 @@ func (h segmentHeader) seed() uint32 {
 	return crc32.Checksum(b[:], castagnoli)
 }
 
-// batchHeader opens a batch. A batch without records is a marker: it only
-// tells what is synced, and the next batch overwrites it. The last marker of a
-// segment has bodySum markContinues.
+// batchHeader opens a batch. A batch without records is a marker, at the end of
+// the log or of a segment: it only tells what is synced, and the next batch overwrites
+// it. The last marker of a segment has bodySum markContinues.
 type batchHeader struct {
 	bodyBytes uint32
 	records   uint32

@@ -74,6 +74,9 @@ func (l *Log) open() error {
 	if err := l.files.resume(r.nextSeq, r.clean); err != nil {
 		return err
 	}
+	if r.noteErr != nil {
+		l.logger.Warn("raft log: a note is of no use, and made anew", "error", r.noteErr)
+	}
 	if r.tornFile != "" {
 		l.logger.Warn("raft log: dropped a torn tail", "file", r.tornFile, "offset", r.tornOffset)
 	}
@@ -157,7 +160,7 @@ func (l *Log) Sync() error {
 // syncData is Sync without the note for a later recovery.
 func (l *Log) syncData() error { return l.onFiles((*files).sync) }
 
-// mark notes what is synced, unless that is noted already.
+// mark notes what is synced.
 func (l *Log) mark() error { return l.onFiles((*files).mark) }
 
 // onFiles does something to the files of a log that is synced.

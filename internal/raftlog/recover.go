@@ -7,6 +7,8 @@ import (
 	"slices"
 
 	"github.com/cockroachdb/pebble/v2/vfs"
+
+	"github.com/miruvor/miruvor/internal/watermark"
 )
 
 // replay reads a log and rebuilds the groups from it. It writes nothing.
@@ -26,6 +28,11 @@ type replay struct {
 	// clean tells that the head may go on where it ends.
 	clean bool
 
+	// noted is what was synced for certain. noteErr tells why the note is of no use,
+	// with which nothing is lost.
+	noted   watermark.Mark
+	noteErr error
+
 	// tornFile and tornOffset tell where a torn tail was, if there was one.
 	tornFile   string
 	tornOffset int64
@@ -43,9 +50,15 @@ func (r *replay) problem(file string, offset int64, what string) error {
 
 func (r *replay) run() error {
 	r.nextSeq, r.clean = 1, true
-	ids, err := r.list()
-	if err != nil || len(ids) == 0 {
+	if err := r.readNote(); err != nil {
 		return err
+	}
+	ids, err := r.list()
+	if err != nil {
+		return err
+	}
+	if len(ids) == 0 {
+		return r.missesNoted(0)
 	}
 	if err := r.openSegments(ids); err != nil {
 		return err
@@ -62,6 +75,22 @@ func (r *replay) run() error {
 		if err := r.finish(g); err != nil {
 			return err
 		}
+	}
+	return nil
+}
+
+// readNote learns what was synced. Without a note, or with one that is damaged, the
+// segments have to tell.
+func (r *replay) readNote() error {
+	path := r.fs.PathJoin(r.dir, noteName)
+	var err error
+	r.noted, err = watermark.Read(r.fs, path)
+	if !errors.Is(err, watermark.ErrDamaged) {
+		return err
+	}
+	r.noteErr = corrupt(path, 0, err.Error())
+	if r.goOn {
+		return r.problem(path, 0, err.Error())
 	}
 	return nil
 }
@@ -241,16 +270,30 @@ func (r *replay) readHead(in *scanner, s *segment) error {
 		return fmt.Errorf("raft log %s: %w", s.path, err)
 	}
 	s.end, r.nextSeq, r.clean = in.offset, in.nextSeq, rest.first == 0
+	synced := rest.synced
+	if r.noted.File == s.head.id {
+		synced = max(synced, r.noted.End)
+	}
 	switch {
 	case why == stopContinues || rest.continues:
 		return r.problem(s.path, in.offset,
 			fmt.Sprintf("the log goes on in segment %d, which is missing", s.head.id+1))
-	case rest.synced > in.offset:
+	case synced > in.offset:
 		return r.problem(s.path, in.offset,
-			fmt.Sprintf("%s, but the file was synced up to %d", why, rest.synced))
+			fmt.Sprintf("%s, but the file was synced up to %d", why, synced))
 	}
 	if !r.clean {
 		r.tornFile, r.tornOffset = s.path, in.offset
 	}
-	return nil
+	return r.missesNoted(s.head.id)
+}
+
+// missesNoted makes a problem of it if the note tells of a segment behind the
+// newest one.
+func (r *replay) missesNoted(newest uint64) error {
+	if r.noted.File <= newest {
+		return nil
+	}
+	path := r.fs.PathJoin(r.dir, segmentName(r.noted.File))
+	return r.problem(path, 0, "segment is missing")
 }

@@ -11,6 +11,9 @@ import (
 // queueBytesMax bounds what waits for the Writer.
 const queueBytesMax = 32 << 20
 
+// unmarkedMax is how many syncs may go without a note while more waits.
+const unmarkedMax = 16
+
 // jobOverheadBytes is what a job counts in the queue beside its entries.
 const jobOverheadBytes = 256
 
@@ -40,8 +43,10 @@ type Writer struct {
 	log    *Log
 	logger *slog.Logger
 	fatal  func(error)
-	// records is the goroutine's own room to gather them.
-	records []Record
+	// records is the goroutine's own room to gather them, unmarked counts the
+	// syncs that are not noted.
+	records  []Record
+	unmarked int
 
 	mu       sync.Mutex
 	notEmpty sync.Cond
@@ -159,9 +164,10 @@ func (w *Writer) save(jobs []Job) error {
 			jobs[i].Done()
 		}
 	}
-	if !w.idle() {
-		return nil // the next batch notes what is synced
+	if w.unmarked++; w.unmarked < unmarkedMax && !w.idle() {
+		return nil // the next batch says what is synced
 	}
+	w.unmarked = 0
 	return w.log.mark()
 }
 

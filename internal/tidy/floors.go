@@ -39,6 +39,7 @@ var floors = map[string]int{
 	"internal/faultfs":    0,  // a file system that fails on demand
 	"internal/watermark":  0,  // how far a file is known to be synced
 	"internal/portmux":    0,  // protocols that share a port
+	"internal/admission":  0,  // how much may be under way
 	"internal/grpcserver": 0,  // gRPC over HTTP/2, for little CPU
 	"internal/httpclient": 6,  // kv.Store over HTTP
 	"internal/etcdimport": 8,  // keys of an etcd into a kv.Store
