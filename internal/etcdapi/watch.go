@@ -53,7 +53,7 @@ func (s *watchServer) Watch(client pb.Watch_WatchServer) error {
 	defer cancel(nil)
 	stream, err := s.api.store.Watch(ctx)
 	if err != nil {
-		return failure(err)
+		return watchFailure(ctx, err)
 	}
 	defer stream.Close()
 	link := newWatchLink(ctx)
@@ -72,13 +72,19 @@ func (s *watchServer) Watch(client pb.Watch_WatchServer) error {
 	return watchFailure(ctx, sender.run())
 }
 
-// watchFailure is why a stream ended, as etcd would tell it.
+// watchFailure is why a stream ended, as etcd would tell it. That there is no
+// leader is for those who need one by their metadata (gate): at this word etcd's
+// client gives its watches up for good, while after any other reason it goes on
+// elsewhere.
 func watchFailure(ctx context.Context, err error) error {
 	if ctx.Err() != nil {
 		err = context.Cause(ctx)
 	}
 	if errors.Is(err, context.Canceled) || status.Code(err) == codes.Canceled {
 		return rpctypes.ErrGRPCWatchCanceled
+	}
+	if errors.Is(err, kv.ErrNoLeader) || errors.Is(err, kv.ErrNotReady) {
+		return rpctypes.ErrGRPCTimeout
 	}
 	return failure(err)
 }
