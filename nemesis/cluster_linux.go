@@ -24,21 +24,27 @@ const (
 
 // clusterConfig is what a cluster is made of.
 type clusterConfig struct {
-	nodes    int
-	splitAt  []string
-	readMode string
-	seed     uint64
+	nodes, replicas int
+	splitAt         []string
+	readMode        string
+	seed            uint64
+	// small is how many of the last nodes have a small disk.
+	small int
 	// dir has the data and the logs.
 	dir string
 }
+
+// untrusted reports whether the nodes go by no clock.
+func (c *clusterConfig) untrusted() bool { return c.readMode == "quorum" }
 
 // cluster is nodes on hosts of their own, and this process on another.
 type cluster struct {
 	network *netlab.Network
 	self    *netlab.Host
 	nodes   []*process
-	// clients speak HTTP, each to one node.
-	clients []*httpclient.Client
+	// clients speak HTTP, each to one node, and everybody to all.
+	clients   []*httpclient.Client
+	everybody *httpclient.Client
 }
 
 // startCluster makes the network and starts the nodes. ended is told of nodes
@@ -54,6 +60,11 @@ func startCluster(c clusterConfig, ended func(*process, error)) (*cluster, error
 			name: fmt.Sprintf("n%d", i+1), seed: c.seed<<16 + uint64(i)<<12, ended: ended,
 		}
 		p.dir = filepath.Join(c.dir, "data", p.name)
+		if i >= c.nodes-c.small {
+			if err := mountSmall(p.dir); err != nil {
+				return nil, err
+			}
+		}
 		if p.log, err = newLog(filepath.Join(c.dir, "logs"), p.name); err != nil {
 			return nil, err
 		}
@@ -66,6 +77,9 @@ func startCluster(c clusterConfig, ended func(*process, error)) (*cluster, error
 			return nil, err
 		}
 		cl.clients = append(cl.clients, client)
+	}
+	if cl.everybody, err = httpclient.New(httpclient.Options{Endpoints: cl.endpoints()}); err != nil {
+		return nil, err
 	}
 	cl.network.Run()
 	for _, p := range cl.nodes {
@@ -86,7 +100,7 @@ func (cl *cluster) args(p *process, c clusterConfig) []string {
 	args := []string{
 		"start", "--name", p.name, "--data", p.dir, "--client", p.address(clientPort),
 		"--peer", p.address(peerPort), "--initial-cluster", strings.Join(members, ","),
-		"--initial-shards", fmt.Sprint(len(c.splitAt) + 1), "--replicas", fmt.Sprint(c.nodes),
+		"--initial-shards", fmt.Sprint(len(c.splitAt) + 1), "--replicas", fmt.Sprint(c.replicas),
 		"--read-mode", c.readMode, "--watch-progress-notify-interval", "200ms",
 	}
 	if len(c.splitAt) > 0 {
@@ -152,7 +166,7 @@ func (cl *cluster) close() error {
 		p.end(syscall.SIGKILL)
 		_ = p.log.Close()
 	}
-	for _, c := range cl.clients {
+	for _, c := range append(cl.clients, cl.everybody) {
 		c.Close()
 	}
 	return cl.network.Close()

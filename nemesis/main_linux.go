@@ -6,10 +6,11 @@ import (
 	"flag"
 	"fmt"
 	"os"
+	"os/signal"
+	"syscall"
 	"time"
 
-	clientv3 "go.etcd.io/etcd/client/v3"
-
+	"github.com/miruvor/miruvor/internal/history/drive"
 	"github.com/miruvor/miruvor/internal/netlab"
 )
 
@@ -24,48 +25,102 @@ func main() {
 	if os.Getenv(nodeVariable) != "" {
 		os.Exit(nodeMain())
 	}
-	os.Exit(run())
+	os.Exit(start())
 }
 
-func run() int {
-	var c clusterConfig
+// options are the flags.
+type options struct {
+	run
+	shards int
+	list   bool
+}
+
+func parse() (*options, error) {
+	o := &options{run: run{say: os.Stdout}}
+	c := &o.config
+	flag.DurationVar(&o.time, "time", 2*time.Minute, "how long the schedule is")
+	flag.Uint64Var(&c.seed, "seed", 1, "what schedule and load are drawn from")
 	flag.IntVar(&c.nodes, "nodes", 3, "how many nodes, 3 to 9")
-	flag.Uint64Var(&c.seed, "seed", 1, "what the schedule is drawn from")
-	flag.StringVar(&c.dir, "out", "", "directory for data, logs, history and report")
+	flag.IntVar(&c.replicas, "replicas", 3, "how many of them hold a shard, at most")
+	flag.IntVar(&o.shards, "shards", 4, "how many shards, 1 to 8")
+	flag.StringVar(&c.readMode, "read-mode", "lease",
+		"lease, or quorum: then clocks jump as well")
+	flag.DurationVar(&o.pause, "pause", 30*time.Millisecond,
+		"mean time between the calls of a client")
+	flag.StringVar(&c.dir, "out", "", "new directory for data, logs, history and report")
+	flag.BoolVar(&o.list, "list", false, "only print the schedule")
 	flag.Parse()
-	inside, code, err := netlab.Isolated()
+	switch {
+	case flag.NArg() > 0:
+		return nil, fmt.Errorf("%q is no flag", flag.Arg(0))
+	case c.nodes < 3 || c.nodes > 9:
+		return nil, fmt.Errorf("-nodes is %d, it must be from 3 to 9", c.nodes)
+	case c.replicas < 3 || c.replicas > c.nodes:
+		return nil, fmt.Errorf("-replicas is %d, it must be from 3 to %d", c.replicas, c.nodes)
+	case o.shards < 1 || o.shards > 8:
+		return nil, fmt.Errorf("-shards is %d, it must be from 1 to 8", o.shards)
+	case c.readMode != "lease" && c.readMode != "quorum":
+		return nil, fmt.Errorf("-read-mode is %q, it must be lease or quorum", c.readMode)
+	case o.pause <= 0:
+		return nil, fmt.Errorf("-pause is %v, it must be more than 0", o.pause)
+	case c.dir == "" && !o.list:
+		return nil, errors.New("-out is needed, a directory that is not there yet")
+	}
+	c.splitAt = drive.Splits(o.shards)
+	c.small = (c.nodes - 1) / 2
+	return o, nil
+}
+
+func start() int {
+	o, err := parse()
 	if err != nil {
 		fmt.Fprintln(os.Stderr, "nemesis:", err)
-		if errors.Is(err, netlab.ErrNotAllowed) {
-			return exitNotAllowed
-		}
-		return exitBad
+		return exitUsage
 	}
-	if !inside {
+	if o.list {
+		newSchedule(o.config).list(os.Stdout, o.time)
+		return 0
+	}
+	inside, code, err := netlab.Isolated()
+	if err == nil && !inside {
 		return code
 	}
-	c.readMode = "lease"
-	cl, err := startCluster(c, func(p *process, err error) { fmt.Println(p.name, "ended:", err) })
 	if err == nil {
-		err = cl.awaitReady(context.Background(), 20*time.Second)
+		err = o.runAndReport()
 	}
-	if err == nil {
-		var client *clientv3.Client
-		client, err = clientv3.New(clientv3.Config{Endpoints: cl.endpoints()})
-		if err == nil {
-			begin := time.Now()
-			for range 1000 {
-				_, err = client.Put(context.Background(), "a", "b")
-			}
-			fmt.Println("1000 puts", time.Since(begin), err, cl.network.Traffic())
+	switch {
+	case err == nil:
+		return 0
+	case errors.Is(err, netlab.ErrNotAllowed):
+		fmt.Fprintln(os.Stderr, "nemesis:", err)
+		return exitNotAllowed
+	}
+	fmt.Fprintln(os.Stderr, "nemesis:", err)
+	return exitBad
+}
+
+// errBad is a run that found something.
+var errBad = errors.New("not all is well, see the report")
+
+func (o *options) runAndReport() error {
+	if err := os.Mkdir(o.config.dir, 0o755); err != nil {
+		return fmt.Errorf("-out: %w", err)
+	}
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	defer stop()
+	if err := o.do(ctx); err != nil {
+		return err
+	}
+	v := o.history.Judge()
+	for i, p := range v.Problems {
+		if text := p.Error(); i < 10 {
+			fmt.Println("PROBLEM:", text[:min(len(text), 1500)])
 		}
 	}
-	if err == nil {
-		err = cl.close()
+	fmt.Printf("%d calls, %d answered; %d revisions up to %d; %d watches told %d times\n",
+		v.Calls, v.Answered, v.Revisions, o.history.Seen(), v.Watches, v.Told)
+	if len(v.Problems)+len(o.problems) > 0 {
+		return errBad
 	}
-	if err != nil {
-		fmt.Fprintln(os.Stderr, "nemesis:", err)
-		return exitBad
-	}
-	return 0
+	return nil
 }

@@ -71,6 +71,14 @@ func obey(files *faultfs.FS, clock *clock) {
 	os.Exit(3)
 }
 
+// init keeps the main goroutine on the process's first thread, the only one whose
+// time namespace can be set up.
+func init() {
+	if os.Getenv(epochVariable) != "" {
+		runtime.LockOSThread()
+	}
+}
+
 // enterEpoch begins anew in a time namespace, if it is told to: on a machine
 // that was started at another time.
 func enterEpoch() error {
@@ -78,13 +86,11 @@ func enterEpoch() error {
 	if ahead == "" {
 		return nil
 	}
-	runtime.LockOSThread()
 	if err := unix.Unshare(unix.CLONE_NEWTIME); err != nil {
 		return err
 	}
-	offsets := fmt.Sprintf("/proc/self/task/%d/timens_offsets", unix.Gettid())
 	text := fmt.Sprintf("monotonic %s 0\nboottime %s 0\n", ahead, ahead)
-	if err := os.WriteFile(offsets, []byte(text), 0); err != nil {
+	if err := os.WriteFile("/proc/self/timens_offsets", []byte(text), 0); err != nil {
 		return err
 	}
 	env := slices.DeleteFunc(os.Environ(), func(v string) bool {

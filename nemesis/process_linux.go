@@ -27,9 +27,9 @@ type process struct {
 	mu    sync.Mutex
 	cmd   *exec.Cmd
 	stdin io.WriteCloser
-	// gone is closed when the process has ended. mayEnd says that it is allowed to.
-	gone   chan struct{}
-	mayEnd bool
+	// gone is closed when the process has ended. excuses are why it is allowed to.
+	gone    chan struct{}
+	excuses int
 }
 
 // start starts the process, with a clock that is that many seconds ahead.
@@ -63,7 +63,7 @@ func (p *process) start(epoch int64) error {
 func (p *process) wait(cmd *exec.Cmd, gone chan struct{}) {
 	err := cmd.Wait()
 	p.mu.Lock()
-	unexpected := !p.mayEnd
+	unexpected := p.excuses == 0
 	p.cmd = nil
 	p.mu.Unlock()
 	if unexpected {
@@ -72,11 +72,15 @@ func (p *process) wait(cmd *exec.Cmd, gone chan struct{}) {
 	close(gone)
 }
 
-// allow says whether the process may end by itself.
-func (p *process) allow(mayEnd bool) {
+// excuse lets the process end by itself until it is called with false.
+func (p *process) excuse(mayEnd bool) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	p.mayEnd = mayEnd
+	if mayEnd {
+		p.excuses++
+	} else {
+		p.excuses--
+	}
 }
 
 // end sends a signal that ends the process, and waits until it has.
@@ -87,12 +91,11 @@ func (p *process) end(s syscall.Signal) {
 		p.mu.Unlock()
 		return
 	}
-	before := p.mayEnd
-	p.mayEnd = true
+	p.excuses++
 	_ = cmd.Process.Signal(s)
 	p.mu.Unlock()
 	<-gone
-	p.allow(before)
+	p.excuse(false)
 }
 
 // signal sends a signal to the process, if it runs.

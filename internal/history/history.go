@@ -8,6 +8,9 @@ import (
 
 // History collects calls and watches. It may be used from any goroutine.
 type History struct {
+	// LeaseSlack is how much too early a lease may end, because clocks are wrong.
+	LeaseSlack time.Duration
+
 	begin time.Time
 	// seen is the highest revision of any answer.
 	seen atomic.Int64

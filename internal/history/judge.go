@@ -51,7 +51,7 @@ func (h *History) Judge() *Verdict {
 	}
 	sightings := sightings(h.watches)
 	v.placeUnknown(h.calls, sightings)
-	v.placeEnded(h.calls)
+	v.placeEnded(h.calls, h.LeaseSlack)
 	v.inOrder(sightings)
 	v.linearizable()
 	v.leases(h.calls)

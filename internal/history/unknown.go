@@ -102,7 +102,7 @@ func whenSeen(sightings []placed) func(rev int64) time.Duration {
 }
 
 // placeEnded explains what is left by the ends of leases.
-func (v *Verdict) placeEnded(calls []*Call) {
+func (v *Verdict) placeEnded(calls []*Call, slack time.Duration) {
 	byLease := map[int64][]*Call{}
 	for _, c := range calls {
 		if c.Kind == Grant || c.Kind == KeepAlive || c.Kind == Revoke {
@@ -120,21 +120,23 @@ func (v *Verdict) placeEnded(calls []*Call) {
 		}
 		e.owner = &Call{
 			Client: -1, Request: Request{Kind: Revoke, Lease: lease}, Revision: e.revision,
-			Begin: endOf(byLease[lease]),
+			Begin: endOf(byLease[lease], slack),
 		}
 		v.put(e.owner, forever, true)
 	}
 }
 
-// endOf is when a lease can have ended at the earliest, by the calls about it.
-func endOf(calls []*Call) time.Duration {
+// endOf is when a lease can have ended at the earliest, by the calls about it and
+// by clocks that may be wrong.
+func endOf(calls []*Call, slack time.Duration) time.Duration {
 	var end time.Duration
 	for _, c := range calls {
 		switch {
 		case c.Kind == Revoke:
 			return min(end, c.Begin)
 		case c.Outcome == Answered:
-			end = max(end, c.Begin+time.Duration(c.TTL)*time.Second)
+			ttl := time.Duration(c.TTL) * time.Second
+			end = max(end, c.Begin+max(0, ttl-slack))
 		}
 	}
 	return end

@@ -183,12 +183,16 @@ func (t Store) Follow(
 	}
 	stop := askProgress(ctx, stream, time.Duration(50+rng.IntN(200))*time.Millisecond)
 	defer stop()
-	for {
+	for mark := int64(0); ; {
 		resp, err := stream.Next(ctx)
 		if err != nil {
 			return
 		}
 		told := storeTold(&resp, h.Now())
+		if told.Progress && told.Error == "" && told.Revision < mark {
+			continue // of the whole stream, and overtaken by events
+		}
+		mark = told.Revision
 		w.Tell(told)
 		h.Saw(told.Revision)
 		if told.Error != "" {
