@@ -9,6 +9,7 @@ import (
 	"go.etcd.io/etcd/api/v3/v3rpc/rpctypes"
 	"google.golang.org/grpc/metadata"
 
+	"github.com/miruvor/miruvor/internal/grpcserver"
 	"github.com/miruvor/miruvor/internal/kv"
 )
 
@@ -20,6 +21,7 @@ const leaderlessMax = 3
 // whether it comes in. Streams get a context from it, by which it ends them.
 type gate struct {
 	maint    kv.Maintainer
+	rooms    *rooms
 	draining context.Context
 	// election is about how long it takes to have a leader again.
 	election time.Duration
@@ -39,17 +41,33 @@ type openStream struct {
 	needy bool
 }
 
-func newGate(maint kv.Maintainer, draining context.Context, election time.Duration) *gate {
+func newGate(
+	maint kv.Maintainer, rooms *rooms, draining context.Context, election time.Duration,
+) *gate {
 	g := &gate{
-		maint: maint, draining: draining, election: election,
+		maint: maint, rooms: rooms, draining: draining, election: election,
 		open: map[*openStream]bool{},
 	}
 	context.AfterFunc(draining, func() { g.endAll(rpctypes.ErrGRPCStopped) })
 	return g
 }
 
-// admit is the server's Admit.
-func (g *gate) admit(md metadata.MD) error {
+var _ grpcserver.Gate = (*gate)(nil)
+
+// Admit implements grpcserver.Gate.
+func (g *gate) Admit(method string, md metadata.MD) (grpcserver.Room, error) {
+	if err := g.check(md); err != nil {
+		return nil, err
+	}
+	room := g.rooms.of(method)
+	if room == nil {
+		return nil, nil
+	}
+	return room, room.enter()
+}
+
+// check refuses what a request's metadata forbids.
+func (g *gate) check(md metadata.MD) error {
 	version := md[rpctypes.MetadataClientAPIVersionKey]
 	if len(version) > 0 && !utf8.ValidString(version[0]) {
 		return rpctypes.ErrGRPCInvalidClientAPIVersion

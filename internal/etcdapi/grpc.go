@@ -29,7 +29,7 @@ const (
 
 // NewServer is a server with all services. The caller serves and stops it.
 func (a *API) NewServer(opts ServerOptions) *grpcserver.Server {
-	gate := newGate(a.maint, a.draining, a.election)
+	gate := newGate(a.maint, a.rooms, a.draining, a.election)
 	server := grpcserver.New(grpcserver.Options{
 		Codec:           codec{},
 		MessageBytesMax: a.limits.RequestBytesMax + messageOverheadBytes,
@@ -38,7 +38,7 @@ func (a *API) NewServer(opts ServerOptions) *grpcserver.Server {
 			MinTime: opts.KeepaliveMinTime, Interval: opts.KeepaliveInterval,
 			Timeout: opts.KeepaliveTimeout,
 		},
-		Admit: gate.admit,
+		Gate: gate,
 	})
 	guarded := guard{Server: server, log: a.log, metrics: a.metrics, gate: gate}
 	a.Register(guarded)

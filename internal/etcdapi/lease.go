@@ -3,7 +3,6 @@ package etcdapi
 import (
 	"context"
 	"errors"
-	"io"
 
 	pb "go.etcd.io/etcd/api/v3/etcdserverpb"
 
@@ -78,41 +77,4 @@ func (s *leaseServer) LeaseLeases(
 		answer.Leases = append(answer.Leases, &all[i])
 	}
 	return answer, nil
-}
-
-// LeaseKeepAlive renews leases until the client has no more, each with an
-// answer: one of time to live 0 if there is no such lease.
-func (s *leaseServer) LeaseKeepAlive(stream pb.Lease_LeaseKeepAliveServer) error {
-	for {
-		r, err := stream.Recv()
-		switch {
-		case errors.Is(err, io.EOF):
-			return nil
-		case err != nil:
-			return err
-		}
-		answer, err := s.renew(stream.Context(), kv.LeaseID(r.ID))
-		if err != nil {
-			return failure(err)
-		}
-		if err := stream.Send(answer); err != nil {
-			return err
-		}
-	}
-}
-
-func (s *leaseServer) renew(
-	ctx context.Context, id kv.LeaseID,
-) (*pb.LeaseKeepAliveResponse, error) {
-	lease, err := s.api.store.LeaseKeepAlive(ctx, id)
-	if errors.Is(err, kv.ErrLeaseNotFound) {
-		lease = kv.Lease{}
-		lease.Revision, err = s.api.currentRevision(ctx, anyKey)
-	}
-	if err != nil {
-		return nil, err
-	}
-	return &pb.LeaseKeepAliveResponse{
-		Header: s.api.header(lease.Revision), ID: int64(id), TTL: lease.TTL,
-	}, nil
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -78,4 +79,51 @@ func TestNotRenewed(t *testing.T) {
 	if _, err := stream.Recv(); !errors.Is(rpctypes.Error(err), rpctypes.ErrNoLeader) {
 		t.Errorf("the stream ended with %v", err)
 	}
+}
+
+// slowLeases takes its time to renew, the more the lower the lease's id.
+type slowLeases struct{ *kvfake.Store }
+
+func (s slowLeases) LeaseKeepAlive(ctx context.Context, id kv.LeaseID) (kv.Lease, error) {
+	time.Sleep(time.Second - time.Duration(id)*time.Millisecond)
+	return s.Store.LeaseKeepAlive(ctx, id)
+}
+
+// TestRenewedSideBySide: a client's leases are renewed in the time that one takes, and
+// answered in the order in which it asked.
+func TestRenewedSideBySide(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		fake := kvfake.New()
+		conn := serve(t, etcdapi.Options{Store: slowLeases{fake}, Maintainer: fake})
+		leases := pb.NewLeaseClient(conn)
+		const count = 100
+		for id := range int64(count) {
+			grant := &pb.LeaseGrantRequest{ID: id + 1, TTL: 10}
+			if _, err := leases.LeaseGrant(t.Context(), grant); err != nil {
+				t.Fatal(err)
+			}
+		}
+		stream := keepAlive(t, t.Context(), conn)
+		began := time.Now()
+		for id := range int64(count) {
+			if err := stream.Send(&pb.LeaseKeepAliveRequest{ID: id + 1}); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if err := stream.CloseSend(); err != nil {
+			t.Fatal(err)
+		}
+		for id := range int64(count) {
+			answer, err := stream.Recv()
+			if err != nil || answer.ID != id+1 || answer.TTL != 10 {
+				t.Fatalf("lease %d: %v, %v", id+1, answer, err)
+			}
+		}
+		if took := time.Since(began); took > time.Second {
+			t.Errorf("it took %v", took)
+		}
+		if _, err := stream.Recv(); !errors.Is(err, io.EOF) {
+			t.Errorf("after the last: %v", err)
+		}
+	})
 }

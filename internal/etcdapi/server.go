@@ -54,6 +54,7 @@ type API struct {
 	progress time.Duration
 	metrics  *metrics
 	events   sharedEvents
+	rooms    *rooms
 	// draining ends with Drain; drain makes it.
 	draining context.Context
 	drain    context.CancelFunc
@@ -84,6 +85,7 @@ func New(opts Options) *API {
 		timeout: opts.RequestTimeout, election: opts.ElectionTimeout,
 		progress: max(opts.ProgressInterval, progressIntervalMin),
 		metrics:  newMetrics(opts.Registry),
+		rooms:    newRooms(opts.RequestTimeout),
 	}
 	a.draining, a.drain = context.WithCancel(context.Background())
 	return a

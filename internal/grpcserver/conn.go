@@ -45,10 +45,9 @@ type conn struct {
 	// lastID is the highest id of a stream that was taken; after final none is.
 	lastID uint32
 	final  bool
-	// abandoned counts handlers that run although their streams were reset.
-	abandoned int
-	failure   error
-	liveness  liveness
+	leftovers
+	failure  error
+	liveness liveness
 }
 
 // inbound is what only the reader uses.
@@ -72,6 +71,7 @@ type inbound struct {
 	md     metadata.MD
 	// unacked are bytes that the client was not granted again yet.
 	unacked int
+	refusals
 }
 
 // breach is a client's breach of the protocol that ends the connection.
@@ -120,6 +120,7 @@ func (c *conn) serve() {
 		_, _ = io.Copy(io.Discard, c.net)
 	}
 	c.fail(err)
+	c.leaveOrphans()
 	c.helpers.Wait()
 }
 
@@ -155,6 +156,7 @@ func (c *conn) read() error {
 // written, and stays behind a client that does not read, or that begins calls and
 // gives them up faster than they end.
 func (c *conn) catchUp() {
+	c.yield()
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	o := &c.out
@@ -214,6 +216,7 @@ func (c *conn) forgetLocked() []*stream {
 		st.wakeLocked()
 	}
 	clear(c.streams)
+	c.orphans = append(c.orphans, streams...)
 	c.out.calm.Broadcast()
 	return streams
 }

@@ -6,6 +6,7 @@ import (
 	"math"
 
 	"golang.org/x/net/http2"
+	"google.golang.org/grpc/codes"
 )
 
 // settings takes note of what the client grants.
@@ -148,5 +149,6 @@ func (c *conn) drop(id uint32) {
 	c.mu.Unlock()
 	if st != nil {
 		st.end(context.Canceled)
+		st.leaveUnbegun(codes.Canceled)
 	}
 }

@@ -413,12 +413,12 @@ func TestGracefulStop(t *testing.T) {
 }
 
 func TestAdmit(t *testing.T) {
-	opts := grpcserver.Options{Admit: func(md metadata.MD) error {
+	opts := grpcserver.Options{Gate: gate(func(_ string, md metadata.MD) (grpcserver.Room, error) {
 		if len(md["forbidden"]) > 0 {
-			return status.Error(codes.PermissionDenied, "forbidden")
+			return nil, errForbidden
 		}
-		return nil
-	}}
+		return nil, nil
+	})}
 	_, cc := start(t, &echo{}, opts)
 	ctx := metadata.AppendToOutgoingContext(t.Context(), "forbidden", "")
 	if _, err := call(ctx, cc, nil); status.Code(err) != codes.PermissionDenied {

@@ -128,6 +128,7 @@ func (st *stream) refuse(err error) {
 	c.endLocked(st, statusOf(err))
 	c.mu.Unlock()
 	st.end(context.Canceled)
+	st.leaveUnbegun(statusOf(err).Code())
 }
 
 // assemble adds to the message that is being read, and returns what belongs to the
@@ -138,6 +139,7 @@ func (st *stream) assemble(part []byte) (rest []byte) {
 		in.part = newBuffer()
 	}
 	b := in.part
+	isNew := len(b.bytes) < messageHeadBytes
 	if missing := messageHeadBytes - len(b.bytes); missing > 0 {
 		n := min(missing, len(part))
 		b.bytes, part = append(b.bytes, part[:n]...), part[n:]
@@ -150,6 +152,11 @@ func (st *stream) assemble(part []byte) (rest []byte) {
 		in.failure = status.Errorf(codes.ResourceExhausted,
 			"grpc: received message larger than max (%d vs. %d)", size, most)
 		return nil
+	}
+	if isNew {
+		if in.failure = st.take(size); in.failure != nil {
+			return nil
+		}
 	}
 	n := min(messageHeadBytes+size-len(b.bytes), len(part))
 	b.bytes, rest = append(b.bytes, part[:n]...), part[n:]
@@ -202,6 +209,7 @@ func (st *stream) plain(b *buffer) ([]byte, error) {
 		return nil, status.Errorf(codes.ResourceExhausted,
 			"grpc: received message after decompression larger than max %d", most)
 	}
+	st.hold(len(plain))
 	return plain, nil
 }
 

@@ -11,7 +11,6 @@ import (
 	"time"
 
 	"google.golang.org/grpc"
-	"google.golang.org/grpc/metadata"
 )
 
 // Options configure New. The zero Options are usable.
@@ -23,9 +22,8 @@ type Options struct {
 	// StreamsMax bounds the calls under way on a connection; 0 is no bound.
 	StreamsMax uint32
 	Keepalive  Keepalive
-	// Admit, if set, may refuse a call by its metadata, which it must not change. It
-	// runs on the goroutine that reads a connection, and must not block.
-	Admit func(md metadata.MD) error
+	// Gate, if there is one, decides which calls come in.
+	Gate Gate
 }
 
 // Keepalive is what keeps a connection, and what ends it. Zero fields are etcd's

@@ -24,7 +24,8 @@ type stream struct {
 	method *method
 	input  input
 	// begun says that its handler was started. The reader alone uses it.
-	begun bool
+	begun    bool
+	standing standing
 
 	// The connection's lock guards what follows. window is what the client takes of
 	// the stream, without what it takes of a new one. headed says that the answer's
@@ -49,13 +50,12 @@ func (c *conn) open(id uint32, ends bool, r request) {
 		c.refuse(id, ends, r.refusal)
 		return
 	}
-	if admit := c.server.opts.Admit; admit != nil {
-		if err := admit(r.md); err != nil {
-			c.refuse(id, ends, refusalOf(statusOf(err)))
-			return
-		}
+	room, err := c.admit(&r)
+	if err != nil {
+		c.turnAway(id, ends, err)
+		return
 	}
-	st := &stream{conn: c, id: id, method: r.method}
+	st := &stream{conn: c, id: id, method: r.method, standing: standing{room: room}}
 	st.values = r.ctx
 	st.input.gzipped = r.gzipped
 	if r.hasTimeout {
@@ -63,6 +63,7 @@ func (c *conn) open(id uint32, ends bool, r request) {
 		st.expired = st.wake
 	}
 	if !c.enter(st) {
+		st.leaveUnbegun(codes.Unavailable)
 		return
 	}
 	if r.method.stream != nil {
@@ -130,6 +131,7 @@ func (st *stream) call(message *buffer) {
 		st.finish(statusOf(err))
 		return
 	}
+	st.hold(len(out.bytes))
 	st.answer(out.bytes)
 }
 
@@ -185,6 +187,7 @@ func (st *stream) overLocked(s *status.Status) {
 		c.out.calm.Broadcast()
 	}
 	st.end(context.Canceled)
+	st.leave(s.Code())
 	c.flushSoonLocked()
 }
 

@@ -1,0 +1,189 @@
+package admission
+
+import (
+	"math"
+	"testing"
+	"time"
+)
+
+const target = 500 * time.Millisecond
+
+// world is a server in virtual time: it does capacity requests a second, in the order
+// of their arrival, in batches that end every batch.
+type world struct {
+	l        *Limiter
+	at       time.Time
+	capacity float64
+	batch    time.Duration
+	queue    []time.Time // of arrivals
+	credit   float64
+	worst    time.Duration // of those done since reset
+	done     int
+	refused  int
+}
+
+func newWorld(capacity float64, batch time.Duration) *world {
+	w := &world{at: time.Unix(1, 0), capacity: capacity, batch: batch}
+	w.l = New(target, func() time.Time { return w.at })
+	return w
+}
+
+// run offers so many a second for a while.
+func (w *world) run(perSecond float64, length time.Duration) {
+	w.worst, w.done, w.refused = 0, 0, 0
+	const step = time.Millisecond
+	due, sinceBatch := 0.0, time.Duration(0)
+	for range int(length / step) {
+		w.at = w.at.Add(step)
+		for due += perSecond * step.Seconds(); due >= 1; due-- {
+			if w.l.Take(1) {
+				w.queue = append(w.queue, w.at)
+			} else {
+				w.refused++
+			}
+		}
+		if sinceBatch += step; sinceBatch < w.batch {
+			continue
+		}
+		w.finish(sinceBatch)
+		sinceBatch = 0
+	}
+}
+
+func (w *world) finish(elapsed time.Duration) {
+	w.credit += w.capacity * elapsed.Seconds()
+	for w.credit >= 1 && len(w.queue) > 0 {
+		w.worst = max(w.worst, w.at.Sub(w.queue[0]))
+		w.queue = w.queue[1:]
+		w.l.Leave(1, true)
+		w.done++
+		w.credit--
+	}
+	if len(w.queue) == 0 {
+		w.credit = 0
+	}
+}
+
+// TestOverload: whatever the server can do, ten times as much makes nothing late and
+// leaves it busy.
+func TestOverload(t *testing.T) {
+	for _, capacity := range []float64{1000, 5000, 20_000} {
+		for _, batch := range []time.Duration{time.Millisecond, 40 * time.Millisecond} {
+			w := newWorld(capacity, batch)
+			w.run(capacity/2, 2*time.Second)
+			if w.refused > 0 {
+				t.Errorf("%g/s: half of it, and %d are refused", capacity, w.refused)
+			}
+			w.run(10*capacity, 5*time.Second) // the limit finds its place
+			if most := 5 * time.Second; w.worst > most {
+				t.Errorf("%g/s: takes %v at first, more than %v", capacity, w.worst, most)
+			}
+			w.run(10*capacity, 5*time.Second)
+			if most := target * 3 / 2; w.worst > most {
+				t.Errorf("%g/s: takes %v, more than %v", capacity, w.worst, most)
+			}
+			if least := 0.95 * 5 * capacity; float64(w.done) < least {
+				t.Errorf("%g/s: does %d, less than %g", capacity, w.done, least)
+			}
+			w.run(capacity/2, 2*time.Second)
+			w.run(capacity/2, 2*time.Second)
+			if w.refused > 0 || w.worst > 2*batch+time.Millisecond {
+				t.Errorf("%g/s: afterwards %d are refused, and it takes %v",
+					capacity, w.refused, w.worst)
+			}
+		}
+	}
+}
+
+// TestStall: what does nothing for a while gets little, and all of it again soon.
+func TestStall(t *testing.T) {
+	w := newWorld(10_000, time.Millisecond)
+	w.run(8000, time.Second)
+	w.capacity = 0
+	w.run(8000, 2*time.Second)
+	if live := w.l.Load().Live; live > LimitIdle {
+		t.Errorf("%d wait for a server that does nothing", live)
+	}
+	if limit := w.l.Load().Limit; limit != LimitMin {
+		t.Errorf("the limit is %d while nothing is done", limit)
+	}
+	w.capacity = 10_000
+	w.run(8000, 2*time.Second)
+	w.run(8000, time.Second)
+	if w.refused > 0 {
+		t.Errorf("%d are refused long after", w.refused)
+	}
+}
+
+// TestFailuresShowNothing: what fails at once must not look like what is done.
+func TestFailuresShowNothing(t *testing.T) {
+	at := time.Unix(1, 0)
+	l := New(target, func() time.Time { return at })
+	for range LimitIdle {
+		l.Take(1)
+	}
+	for range 300_000 {
+		at = at.Add(10 * time.Microsecond)
+		l.Leave(1, false)
+		l.Take(1)
+	}
+	if limit := l.Load().Limit; limit != LimitMin {
+		t.Errorf("the limit is %d", limit)
+	}
+}
+
+// TestUnits: what is large takes the place of many, and is let in if there is any.
+func TestUnits(t *testing.T) {
+	l := New(target, time.Now)
+	for range LimitIdle - 1 {
+		if !l.Take(1) {
+			t.Fatal("no room in an idle limiter")
+		}
+	}
+	large := 1 + UnitsOf(1<<20)
+	if large != 65 {
+		t.Fatalf("1 MiB counts %d", large)
+	}
+	if !l.Take(large) || l.Take(1) {
+		t.Error("a large one is not let in, or it is not counted")
+	}
+	l.Leave(large, true)
+	l.Hold(1)
+	if l.Take(1) {
+		t.Error("what is held is not counted")
+	}
+	l.Leave(1, true)
+	if got := l.Load(); got.Live != LimitIdle-1 || got.Refused != 2 {
+		t.Errorf("%+v", got)
+	}
+}
+
+func TestToward(t *testing.T) {
+	for _, c := range []struct {
+		from, to int64
+		elapsed  time.Duration
+		want     int64
+	}{
+		{100, 200, time.Second, 200},
+		{100, 200, time.Hour, 200},
+		{100, 200, time.Second / 4, 125},
+		{200, 100, time.Second / 4, 175},
+		{100, 101, time.Second / 4, 101}, // small steps are not lost
+		{101, 100, time.Second / 4, 100},
+		{100, 100, time.Second / 4, 100},
+	} {
+		if got := toward(c.from, c.to, c.elapsed, time.Second); got != c.want {
+			t.Errorf("%d to %d in %v: %d, want %d", c.from, c.to, c.elapsed, got, c.want)
+		}
+	}
+}
+
+func BenchmarkTakeLeave(b *testing.B) {
+	l := New(math.MaxInt64, time.Now)
+	b.ReportAllocs()
+	for b.Loop() {
+		if l.Take(1) {
+			l.Leave(1, true)
+		}
+	}
+}

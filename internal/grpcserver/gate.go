@@ -1,0 +1,136 @@
+package grpcserver
+
+import (
+	"runtime"
+
+	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/metadata"
+)
+
+// Gate decides which calls come in, when nothing was spent on them yet. It is asked on
+// the goroutine that reads a connection, and must not block.
+type Gate interface {
+	// Admit lets a call in, by the path of its method and its metadata, which it
+	// must not change, or refuses it with an error, which has to be comparable: of
+	// the same one only the first is encoded. A unary call that is let in stands in
+	// the room, if there is one, until its handler has ended.
+	Admit(method string, md metadata.MD) (Room, error)
+}
+
+// Room is where calls stand that were let in: it hears how large they are, and how
+// they end. Its methods must not block.
+type Room interface {
+	// Take lets in a call's message that is so many bytes long, and returns what it
+	// counts, or refuses it with an error.
+	Take(bytes int) (units int, err error)
+	// Hold is Take for what is in memory already: an answer, or a message that was
+	// compressed.
+	Hold(bytes int) (units int)
+	// Leave ends a call, for which so much was counted beyond itself.
+	Leave(units int, code codes.Code)
+}
+
+// standing is how a unary call stands in a room.
+type standing struct {
+	room Room
+	// units are what was counted. The reader uses them until the handler begins, and
+	// the handler from then on.
+	units int
+	// left says that the room was told of the end.
+	left bool
+}
+
+// refusals are what a reader keeps of the calls that the gate did not let in.
+type refusals struct {
+	// turnedAway says that there were some since others could run.
+	turnedAway bool
+	// refusal is the header that tells the error refusedFor.
+	refusedFor error
+	refusal    []byte
+}
+
+// leftovers are streams that a connection knows no more.
+type leftovers struct {
+	// abandoned counts handlers that run although their streams were reset.
+	abandoned int
+	// orphans were open when the connection ended.
+	orphans []*stream
+}
+
+// admit asks the gate about a call.
+func (c *conn) admit(r *request) (Room, error) {
+	gate := c.server.opts.Gate
+	if gate == nil {
+		return nil, nil
+	}
+	room, err := gate.Admit(r.method.path, r.md)
+	if err != nil || r.method.unary == nil {
+		return nil, err
+	}
+	return room, nil
+}
+
+// turnAway refuses a call that the gate did not let in.
+func (c *conn) turnAway(id uint32, ends bool, err error) {
+	in := &c.in
+	if in.refusal == nil || in.refusedFor != err {
+		in.refusedFor, in.refusal = err, refusalOf(statusOf(err))
+	}
+	in.turnedAway = true
+	c.refuse(id, ends, in.refusal)
+}
+
+// yield lets others run after calls were turned away. That costs so little that a
+// connection with many would be read without a pause, while others wait for a
+// processor.
+func (c *conn) yield() {
+	if c.in.turnedAway {
+		c.in.turnedAway = false
+		runtime.Gosched()
+	}
+}
+
+// take makes room for a message.
+func (st *stream) take(bytes int) error {
+	s := &st.standing
+	if s.room == nil {
+		return nil
+	}
+	units, err := s.room.Take(bytes)
+	s.units += units
+	return err
+}
+
+// hold counts what the call has in memory.
+func (st *stream) hold(bytes int) {
+	if s := &st.standing; s.room != nil {
+		s.units += s.room.Hold(bytes)
+	}
+}
+
+// leave tells the room of the end, once.
+func (st *stream) leave(code codes.Code) {
+	if s := &st.standing; s.room != nil && !s.left {
+		s.left = true
+		s.room.Leave(s.units, code)
+	}
+}
+
+// leaveUnbegun is leave for a call whose handler will not run. The reader alone may
+// call it.
+func (st *stream) leaveUnbegun(code codes.Code) {
+	if !st.begun {
+		st.leave(code)
+	}
+}
+
+// leaveOrphans has the calls leave that had not begun when the connection ended.
+func (c *conn) leaveOrphans() {
+	c.mu.Lock()
+	orphans := c.orphans
+	c.orphans = nil
+	c.mu.Unlock()
+	for _, st := range orphans {
+		st.leaveUnbegun(codes.Canceled)
+	}
+}
