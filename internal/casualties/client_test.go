@@ -166,3 +166,31 @@ func (h *host) lease(req wire.Lease) (*wire.LeaseResponse, error) {
 	r := h.st.await(h.ask(worker.Request{Lease: &req}))
 	return r.Lease, r.Err
 }
+
+// alarms lists the cluster's alarms, after a change of them if there is one.
+func (h *host) alarms(op wire.AlarmOp, a kv.Alarm) []kv.Alarm {
+	r := h.st.await(h.ask(worker.Request{Alarm: &wire.Alarm{Op: op, Alarm: a}}))
+	if r.Err != nil {
+		h.st.failf("alarms on %v: %w", h.id, r.Err)
+	}
+	return r.Alarms.Raised
+}
+
+// giveTo has the node try to hand what it leads to another.
+func (h *host) giveTo(to *host) {
+	// The error is about the system shard, which it may not lead.
+	_ = h.worker.Prefer(to.id, h.now()+wire.Instant(5*time.Second))
+}
+
+// prefer has everything that a node leads handed to another.
+func (st *stage) prefer(from, to *host) {
+	from.giveTo(to)
+	st.until(fmt.Sprintf("%v to lead", to.id), 10*time.Second, func() bool {
+		for _, s := range st.allShards() {
+			if l := st.leaderOf(s.ID); l == nil || l == from {
+				return false
+			}
+		}
+		return true
+	})
+}

@@ -38,6 +38,7 @@ type host struct {
 	paused bool
 	// slow keeps saves from the disk.
 	slow bool
+	seen map[kv.ShardID]seen
 }
 
 // process is what a crash takes.

@@ -10,7 +10,9 @@ import (
 // mail is the network. It loses and delays nothing unless a scene says so.
 type mail struct {
 	letters []letter
-	cut     map[link]bool
+	// sent counts the letters.
+	sent int
+	cut  map[link]bool
 	// lose and keep, if set, tell of letters whether they get lost, and whether
 	// they stay on their way for now.
 	lose, keep func(*letter) bool
@@ -39,7 +41,7 @@ func (st *stage) send(from *host, to kv.NodeID, m wire.Message) {
 	if err != nil || len(rest) > 0 {
 		st.failf("a message of %v does not decode: %w", from.id, err)
 	}
-	st.letters = append(st.letters, letter{link{from.id, to}, m})
+	st.letters, st.sent = append(st.letters, letter{link{from.id, to}, m}), st.sent+1
 }
 
 // deliver brings everything to where it goes that may arrive now. It reports whether
@@ -51,7 +53,9 @@ func (st *stage) deliver() (busy bool) {
 		l := &letters[i]
 		to := st.host(l.to)
 		switch {
-		case st.cut[l.link] || to.member == nil || st.lose != nil && st.lose(l):
+		case to.member == nil:
+			st.refused(l)
+		case st.cut[l.link] || st.lose != nil && st.lose(l):
 		case to.paused || st.keep != nil && st.keep(l):
 			st.letters = append(st.letters, *l)
 		default:
@@ -60,6 +64,15 @@ func (st *stage) deliver() (busy bool) {
 		}
 	}
 	return busy
+}
+
+// refused tells the sender of a request that nobody listens there. What a link that is cut
+// loses, nobody hears of.
+func (st *stage) refused(l *letter) {
+	if from := st.host(l.from); l.message.Request != nil && from.worker != nil {
+		from.worker.Unreachable(from.now(), l.to)
+		from.hub.Unreachable(from.now(), l.to)
+	}
 }
 
 // isolate cuts a node off from some others, or from all.

@@ -62,9 +62,16 @@ func (h *host) receiveGreeting(from kv.NodeID, g *wire.Greeting) {
 	h.tellPeers()
 }
 
+// passesMax bounds the passes of one moment.
+const passesMax = 5000
+
 // pass settles what the inputs since the last one have caused.
 func (h *host) pass() {
+	passes := 0
 	for more := true; more && h.runs() && h.worker != nil; {
+		if passes++; passes > passesMax {
+			h.st.failf("the worker of %v does not come to rest", h.id)
+		}
 		var eff *worker.Effects
 		eff, more = h.worker.Pass(h.now())
 		h.st.observe(h)

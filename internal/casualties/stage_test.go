@@ -71,7 +71,7 @@ func newStage(t testing.TB, set setting) *stage {
 		t.Fatal(err)
 	}
 	for _, id := range layout.Nodes {
-		h := &host{st: st, id: id}
+		h := &host{st: st, id: id, seen: map[kv.ShardID]seen{}}
 		h.format()
 		st.hosts = append(st.hosts, h)
 	}
@@ -184,7 +184,7 @@ func (st *stage) until(what string, limit time.Duration, done func() bool) {
 }
 
 // roundsMax bounds what can be to do at one moment.
-const roundsMax = 100_000
+const roundsMax = 5_000
 
 // settle lets workers, disks and the network work until nothing is left to do
 // at this moment.
@@ -199,10 +199,10 @@ func (st *stage) settle() {
 
 // round lets everybody do something, and reports whether anything happened.
 func (st *stage) round() bool {
-	busy := st.deliver()
+	busy, sent := st.deliver(), st.sent
 	for _, h := range st.hosts {
 		h.pass()
 		busy = h.disk() || busy
 	}
-	return st.fly() || busy
+	return st.fly() || busy || st.sent > sent
 }

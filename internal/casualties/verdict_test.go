@@ -9,13 +9,18 @@ import (
 	"github.com/miruvor/miruvor/internal/kv"
 	"github.com/miruvor/miruvor/internal/mvcc"
 	"github.com/miruvor/miruvor/internal/placement"
+	"github.com/miruvor/miruvor/internal/replica"
 )
 
 // observe holds what must be true at any moment.
 func (st *stage) observe(h *host) {
 	for _, s := range st.allShards() {
 		r := h.replica(s.ID)
-		if r == nil || r.Leader() != h.id {
+		if r == nil {
+			continue
+		}
+		h.observe(s.ID, r)
+		if r.Leader() != h.id {
 			continue
 		}
 		key := termOf{s.ID, r.Term()}
@@ -23,6 +28,26 @@ func (st *stage) observe(h *host) {
 			st.failf("%v has two leaders in term %d: %v and %v", key.shard, key.term, other, h.id)
 		}
 		st.terms[key] = h.id
+	}
+}
+
+// seen is what was last seen of a replica, in a life of its node.
+type seen struct {
+	boot            int
+	applied, closed kv.Revision
+}
+
+// observe holds a replica against what was last seen of it: what it closed stays so.
+func (h *host) observe(shard kv.ShardID, r *replica.Replica) {
+	before, now := h.seen[shard], seen{h.boot, r.Applied().Revision, r.Closed()}
+	h.seen[shard] = now
+	switch {
+	case before.boot != now.boot:
+	case now.closed < before.closed:
+		h.st.failf("%v %v: closed goes back from %v to %v", h.id, shard, before.closed, now.closed)
+	case now.applied > before.applied && now.applied <= before.closed:
+		h.st.failf("%v %v: %v is applied, but %v was closed", h.id, shard, now.applied,
+			before.closed)
 	}
 }
 
