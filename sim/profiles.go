@@ -54,6 +54,9 @@ func Hunt(m mutant.Mutant, seed uint64) Config {
 		cfg.Load.Watchers, cfg.Load.Think = 4, 10*time.Millisecond
 	case mutant.SweepReadable, mutant.SweepUnclosed, mutant.ForgetFloor:
 		cfg.Load.Janitors, cfg.Load.Think = 2, 20*time.Millisecond
+	case mutant.TellInFlight:
+		cfg.Shape.Shards, cfg.Load.Think = 1, 5*time.Millisecond
+		cfg.Load.Clients, cfg.Load.Keys = 24, 8
 	case mutant.ReadWithoutWait, mutant.ReadStaleLast, mutant.CacheRevisions,
 		mutant.CloseInFlight:
 		cfg.Load.Think = 10 * time.Millisecond
@@ -81,7 +84,7 @@ func huntFaults(m mutant.Mutant) Faults {
 		return Faults{Crash: often, Stall: often / 2}
 	case mutant.AckBeforeSync:
 		return Faults{PowerLoss: often, Stall: often, Crash: often}
-	case mutant.SkipLeaseCheck:
+	case mutant.SkipLeaseCheck, mutant.TellInFlight:
 		return Faults{Partition: often, Pause: often}
 	case mutant.PromiseNothing:
 		return Faults{Betray: often}

@@ -82,6 +82,8 @@ const (
 	ResumeLate
 	// StaleRecent keeps a version in memory after it was overwritten.
 	StaleRecent
+	// TellInFlight tells readers a revision that may be lost with the leader.
+	TellInFlight
 	// ForgetAlarms keeps alarms in memory alone.
 	ForgetAlarms
 )
@@ -104,7 +106,7 @@ var names = [...]string{
 	"answer-before-record", "number-before-prepare", "prepare-before-apply", "read-past-lock",
 	"close-past-lock", "no-tombstone", "expire-early", "sweep-readable",
 	"renew-unlogged", "sweep-unclosed", "end-unclosed", "forget-floor",
-	"deliver-half", "resume-late", "stale-recent", "forget-alarms",
+	"deliver-half", "resume-late", "stale-recent", "tell-in-flight", "forget-alarms",
 }
 
 func (m Mutant) String() string { return names[m] }

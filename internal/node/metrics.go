@@ -80,10 +80,12 @@ func (s sink) worker(index int, l *worker.Load, inbox int) {
 	s.put(workerInbox, float64(inbox), label)
 	s.put(workerCrossed, float64(l.Crossed), label)
 	s.put(workerCrossedAgain, float64(l.CrossedAgain), label)
+	if l.Oracle.Here {
+		s.oracle(&l.Oracle)
+	}
 	for i := range l.Shards {
 		s.shard(&l.Shards[i])
 		if l.Shards[i].ID == kv.SystemShard {
-			s.oracle(&l.Oracle)
 			s.leases(&l.Leases)
 		}
 	}

@@ -21,7 +21,7 @@ const requestMax = 50_000
 type Demand struct {
 	Count   uint32
 	Granted func(now wire.Instant, base kv.Revision)
-	Lost    func()
+	Lost    func(now wire.Instant)
 }
 
 type request struct {
@@ -83,9 +83,9 @@ func (c *Client) Answer(now wire.Instant, id uint64, base kv.Revision) {
 }
 
 // Fail gives a request up.
-func (c *Client) Fail(id uint64) {
+func (c *Client) Fail(now wire.Instant, id uint64) {
 	for _, d := range c.remove(id) {
-		d.Lost()
+		d.Lost(now)
 	}
 }
 
@@ -94,11 +94,12 @@ func (c *Client) Pending(id uint64) bool {
 	return slices.ContainsFunc(c.pending, func(r request) bool { return r.id == id })
 }
 
-// Expire gives up the requests sent before an instant and reports how many.
-func (c *Client) Expire(before wire.Instant) int {
+// Expire gives up the requests that were sent more than a while before now, and
+// reports how many.
+func (c *Client) Expire(now, while wire.Instant) int {
 	n := 0
-	for len(c.pending) > 0 && c.pending[0].sent < before {
-		c.Fail(c.pending[0].id)
+	for len(c.pending) > 0 && c.pending[0].sent < now-while {
+		c.Fail(now, c.pending[0].id)
 		n++
 	}
 	return n

@@ -1,6 +1,7 @@
 // Package oracle hands out revisions.
 //
-// Oracle is the counter itself, run by the leader of the system shard. It
+// Oracle is the counter itself, run by the leader of the system shard, if there are
+// several shards with keys: one alone counts in its own log. It
 // owns the rule that no revision is ever handed out twice, whatever crashes:
 // before it serves, and before it passes the mark, it has a higher mark
 // committed by the system shard in its own term. Client is the other end: it

@@ -94,7 +94,7 @@ func TestClientSharesOneAnswer(t *testing.T) {
 		c.Add(Demand{
 			Count:   count,
 			Granted: func(_ wire.Instant, base kv.Revision) { got = append(got, base) },
-			Lost:    func() { lost++ },
+			Lost:    func(wire.Instant) { lost++ },
 		})
 	}
 	want(2)
@@ -117,7 +117,7 @@ func TestClientSharesOneAnswer(t *testing.T) {
 	if _, ok := c.Next(); ok || c.Room() {
 		t.Error("the pipeline has no bound")
 	}
-	if n := c.Expire(301); n != pipelineMax || lost != pipelineMax {
+	if n := c.Expire(401, 100); n != pipelineMax || lost != pipelineMax {
 		t.Errorf("expired %d, lost %d", n, lost)
 	}
 	c.Answer(400, 10, 99) // too late

@@ -36,6 +36,15 @@ func (m *Map) Locate(key []byte) *Shard {
 	return &m.Shards[i-1]
 }
 
+// Oracle is the shard whose leader hands revisions out: the system shard, or the
+// only one with keys, whose log knows them all.
+func (m *Map) Oracle() kv.ShardID {
+	if len(m.Shards) == 1 {
+		return m.Shards[0].ID
+	}
+	return kv.SystemShard
+}
+
 // Overlapping are the shards that hold keys of r, in key order.
 func (m *Map) Overlapping(r kv.Range) []Shard {
 	if r.Empty() {

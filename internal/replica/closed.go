@@ -55,6 +55,9 @@ func (r *Replica) close(last kv.Revision) { r.closed.applied(r.closable(last)) }
 // closable is how far up to last nothing in flight can still take a revision.
 func (r *Replica) closable(last kv.Revision) kv.Revision {
 	last = min(last, r.lowestLock())
+	if r.cfg.Alone {
+		last = min(last, r.state.applied.Revision)
+	}
 	if len(r.queue.inflight) > 0 && r.cfg.Mutant != mutant.CloseInFlight {
 		last = min(last, r.queue.inflight[0].rev-1)
 	}

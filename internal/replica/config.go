@@ -93,8 +93,11 @@ type Config struct {
 	// Restarted says that this replica may have promised a lease in an
 	// earlier life.
 	Restarted bool
-	Mutant    mutant.Mutant
-	Logger    *slog.Logger
+	// Alone says that no other shard has keys: the leader gives revisions itself
+	// (Number), and nobody calls Want, Asked and Numbered.
+	Alone  bool
+	Mutant mutant.Mutant
+	Logger *slog.Logger
 }
 
 // Origin is who asked: a node and the request's id there.

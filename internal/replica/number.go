@@ -48,6 +48,40 @@ func (r *Replica) Unasked(t Ticket) { r.queue.drop(t) }
 // one is worthless: revisions in the log must not decrease, and what a
 // reader was told to be the last one is not written at any more.
 func (r *Replica) Numbered(now wire.Instant, t Ticket, base kv.Revision, out *Output) {
+	r.numbered(now, t, base, base-1, out)
+}
+
+// Number gives revisions on a leader that is Alone: those behind the last one in its
+// log, so that they never leave a gap, whoever leads. Readers are told what is
+// applied: what is still in flight may be lost with this leader, and its revision
+// given to another write, which they would have missed.
+func (r *Replica) Number(now wire.Instant, out *Output) {
+	if _, ok := r.Want(); !ok {
+		return
+	}
+	t, last, told := r.Asked(), r.lastProposed(), r.Last()
+	if r.cfg.Mutant == mutant.TellInFlight {
+		told = last
+	}
+	r.queue.numbered = last
+	r.numbered(now, t, last+1, told, out)
+}
+
+// Last is the revision that this replica is at. One that is Alone tells nobody a
+// later one.
+func (r *Replica) Last() kv.Revision { return max(r.state.applied.Revision, r.state.compacted) }
+
+// lastProposed is the revision that a leader's log ends with.
+func (r *Replica) lastProposed() kv.Revision {
+	last := r.Last()
+	if n := len(r.queue.inflight); n > 0 && r.queue.inflight[n-1].term == r.role.term {
+		last = max(last, r.queue.inflight[n-1].rev)
+	}
+	return last
+}
+
+// numbered hands out the revisions from base on, and tells readers at.
+func (r *Replica) numbered(now wire.Instant, t Ticket, base, at kv.Revision, out *Output) {
 	if !r.queue.drop(t) || t.term != r.role.term || !r.role.serving {
 		return
 	}
@@ -57,7 +91,7 @@ func (r *Replica) Numbered(now wire.Instant, t Ticket, base kv.Revision, out *Ou
 		r.propose(now, out)
 	}
 	r.queue.numbered = max(r.queue.numbered, base-1)
-	r.takeReads(now, t.upTo, base-1, out)
+	r.takeReads(now, t.upTo, at, out)
 	r.evaluate(out)
 	r.answerPrepares(out)
 }

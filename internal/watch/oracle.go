@@ -47,12 +47,11 @@ func (h *Hub) askOracle() {
 	}
 	o.asked, o.waiting = o.waiting, questions{}
 	o.id, o.since, o.to = h.nextID(), h.now, o.leader
+	shard := h.cfg.Map.Oracle()
 	if o.to == 0 {
-		o.to = h.nodeOf(h.cfg.Map.System.Nodes, o.tries)
+		o.to = h.nodeOf(h.cfg.Map.Shard(shard).Nodes, o.tries)
 	}
-	h.send(o.to, &wire.Request{
-		ID: o.id, Shard: kv.SystemShard, Oracle: &wire.OracleRequest{},
-	})
+	h.send(o.to, &wire.Request{ID: o.id, Shard: shard, Oracle: &wire.OracleRequest{}})
 }
 
 // failed has everybody ask again, another node.

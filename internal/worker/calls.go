@@ -161,7 +161,7 @@ func (w *Worker) takeRevision(c *call, over []placement.Shard) {
 				w.walk(now, c, over)
 			}
 		},
-		Lost: func() {
+		Lost: func(wire.Instant) {
 			if !c.done {
 				w.takeRevision(c, over)
 			}

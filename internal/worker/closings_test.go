@@ -18,6 +18,9 @@ type outsider struct {
 
 const outsiderID kv.NodeID = 9
 
+// belowM are the keys of the first of two shards.
+var belowM = kv.Range{End: []byte("m")}
+
 func newOutsider(all trio) *outsider {
 	o := &outsider{all: all, answers: map[uint64]*wire.Response{}}
 	for _, s := range all {
@@ -53,7 +56,7 @@ func (o *outsider) allocate(leader kv.NodeID) kv.Revision {
 // A feed on a follower is answered as soon as the leader has closed what it wants,
 // which takes no log entry and no tick.
 func TestAFollowerHasTheLeaderClose(t *testing.T) {
-	all := newTrio(t)
+	all := newTrioOf(t, 2, [][]byte{[]byte("m")})
 	defer all.close()
 	o := newOutsider(all)
 	all.wait(10 * time.Second)
@@ -64,7 +67,7 @@ func TestAFollowerHasTheLeaderClose(t *testing.T) {
 		last := o.allocate(all.leader())
 		for node := kv.NodeID(1); node <= 3; node++ {
 			id := o.ask(node, wire.Request{Shard: 1, Feed: &wire.Feed{
-				Feed: uint64(node), After: last - 1, Want: last,
+				Feed: uint64(node), Keys: belowM, After: last - 1, Want: last,
 			}})
 			resp := o.answers[id]
 			if resp == nil || resp.Fed == nil || resp.Fed.UpTo < last {
@@ -79,7 +82,7 @@ func TestAFollowerHasTheLeaderClose(t *testing.T) {
 
 // A leader that can't be reached is asked again, or its successor.
 func TestAFollowerAsksTheNextLeader(t *testing.T) {
-	all := newTrio(t)
+	all := newTrioOf(t, 2, [][]byte{[]byte("m")})
 	defer all.close()
 	o := newOutsider(all)
 	all.wait(10 * time.Second)
@@ -89,7 +92,9 @@ func TestAFollowerAsksTheNextLeader(t *testing.T) {
 	last := o.allocate(1)
 	all[0].down = true
 	for s := range 3 {
-		id := o.ask(2, wire.Request{Shard: 1, Feed: &wire.Feed{Feed: 1, After: 1, Want: last}})
+		id := o.ask(2, wire.Request{Shard: 1, Feed: &wire.Feed{
+			Feed: 1, Keys: belowM, After: 1, Want: last,
+		}})
 		if s == 0 {
 			if o.answers[id] != nil {
 				t.Fatalf("nobody can have closed %v: %+v", last, o.answers[id])

@@ -4,6 +4,7 @@ import (
 	"fmt"
 
 	"github.com/miruvor/miruvor/internal/kv"
+	"github.com/miruvor/miruvor/internal/oracle"
 	"github.com/miruvor/miruvor/internal/mutant"
 	"github.com/miruvor/miruvor/internal/replica"
 	"github.com/miruvor/miruvor/internal/wire"
@@ -39,6 +40,9 @@ type compactJob struct {
 	since wire.Instant
 	// current is the last revision when the floor was proposed, 0 before.
 	current kv.Revision
+	// last is what an oracle elsewhere told, 0 before; asking says that it is asked.
+	last   kv.Revision
+	asking bool
 }
 
 // push is the floor's way to one data shard.
@@ -146,14 +150,13 @@ func lateResponse(j *compactJob) wire.Response {
 // revision is only refused for that once it is certain that it does, and what
 // is proposed is not committed unless it did.
 func (w *Worker) proposeFloor(now wire.Instant, sys *replica.Replica, j *compactJob) bool {
-	o := &w.office
-	last := o.oracle.Last()
+	last, ok := w.lastFor(j)
 	switch {
 	case j.rev <= sys.Compacted():
 		err := fmt.Errorf("%w: at %d already", kv.ErrCompacted, int64(sys.Compacted()))
 		w.respondJob(j, wire.Response{Code: wire.CodeCompacted, Text: err.Error()})
 		return true
-	case !o.oracle.Serving() || j.rev <= sys.ProposedFloor():
+	case !ok || j.rev <= sys.ProposedFloor():
 		return false // soon
 	case j.rev > last:
 		err := fmt.Errorf("%w: %d is asked for, %d is current", kv.ErrFutureRevision,
@@ -167,6 +170,22 @@ func (w *Worker) proposeFloor(now wire.Instant, sys *replica.Replica, j *compact
 	}
 	j.current = last
 	return false
+}
+
+// lastFor is a revision that was the last one after a compaction was asked for, if one
+// is known by now.
+func (w *Worker) lastFor(j *compactJob) (kv.Revision, bool) {
+	if o := &w.office.oracle; w.shards.Oracle() == kv.SystemShard {
+		return o.Last(), o.Serving()
+	}
+	if j.last == 0 && !j.asking {
+		j.asking = true
+		w.demands.client.Add(oracle.Demand{
+			Granted: func(_ wire.Instant, base kv.Revision) { j.last = base - 1 },
+			Lost:    func(wire.Instant) { j.asking = false },
+		})
+	}
+	return j.last, j.last != 0
 }
 
 func (w *Worker) respondJob(j *compactJob, resp wire.Response) {

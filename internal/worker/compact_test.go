@@ -192,7 +192,7 @@ func TestCompactionSurvivesItsLeader(t *testing.T) {
 	all[1].submit(put("a"))
 	all[1].submit(put("a"))
 	all.settle()
-	last := all[0].worker.office.oracle.Last()
+	last := all[0].worker.Replica(1).Last()
 	floors := func(shard kv.ShardID) (list []kv.Revision) {
 		for _, s := range all[1:] {
 			list = append(list, s.worker.Replica(shard).Compacted())

@@ -75,7 +75,7 @@ func (w *Worker) askRevision(
 				granted(now, base)
 			}
 		},
-		Lost: func() {
+		Lost: func(wire.Instant) {
 			if !c.done && c.cross.try == try {
 				w.askRevision(c, count, granted)
 			}

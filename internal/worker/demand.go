@@ -27,21 +27,31 @@ func (w *Worker) askOracle(now wire.Instant) {
 	if now < d.pauseUntil {
 		return
 	}
-	if d.client.Room() {
+	switch r := w.alone(); {
+	case r != nil:
+		r.Number(now, &w.out)
+	case d.client.Room():
 		for _, shard := range w.order {
 			w.gather(now, w.replicas[shard])
 		}
 	}
+	w.sendDemands(now)
+}
+
+// sendDemands asks the oracle for all that waits, if it is time to.
+func (w *Worker) sendDemands(now wire.Instant) {
+	d := &w.demands
 	count, ok := d.client.Next()
-	if !ok {
+	if !ok || now < d.pauseUntil {
 		return
 	}
-	leader := w.leaderOf(kv.SystemShard, d.tries)
+	shard := w.shards.Oracle()
+	leader := w.leaderOf(shard, d.tries)
 	d.tries++
 	id := w.nextID()
 	d.client.Sent(id, now)
-	req := wire.Request{ID: id, Shard: kv.SystemShard, Oracle: &wire.OracleRequest{Count: count}}
-	if leader == w.cfg.Node && w.system() != nil {
+	req := wire.Request{ID: id, Shard: shard, Oracle: &wire.OracleRequest{Count: count}}
+	if leader == w.cfg.Node && w.replicas[shard] != nil {
 		w.serve(now, replica.Origin{Node: w.cfg.Node, ID: id}, &req)
 		return
 	}
@@ -59,7 +69,7 @@ func (w *Worker) gather(now wire.Instant, r *replica.Replica) {
 		Granted: func(at wire.Instant, base kv.Revision) {
 			r.Numbered(at, ticket, base, &w.out)
 		},
-		Lost: func() { r.Unasked(ticket) },
+		Lost: func(wire.Instant) { r.Unasked(ticket) },
 	})
 }
 
@@ -71,15 +81,15 @@ func (w *Worker) receiveOracle(now wire.Instant, from kv.NodeID, resp *wire.Resp
 	}
 	if resp.Oracle != nil {
 		d.pause = 0
-		w.routes.learn(kv.SystemShard, from)
+		w.routes.learn(w.shards.Oracle(), from)
 		d.client.Answer(now, resp.ID, resp.Oracle.Base)
 		w.Observe(now, resp.Oracle.Base-1)
 		return
 	}
 	if resp.Code == wire.CodeNotLeader {
-		w.routes.learn(kv.SystemShard, resp.Leader)
+		w.routes.learn(w.shards.Oracle(), resp.Leader)
 	}
-	d.client.Fail(resp.ID)
+	d.client.Fail(now, resp.ID)
 	w.pauseOracle(now)
 }
 
@@ -92,8 +102,8 @@ func (w *Worker) pauseOracle(now wire.Instant) {
 // tickOracle gives up requests that nobody answers, and spreads what the
 // oracle next door has handed out.
 func (w *Worker) tickOracle(now wire.Instant) {
-	if w.demands.client.Expire(now-oracleTimeout) > 0 {
-		w.routes.forget(kv.SystemShard)
+	if w.demands.client.Expire(now, oracleTimeout) > 0 {
+		w.routes.forget(w.shards.Oracle())
 	}
 	if last := w.lastAllocated(now); last > 0 {
 		w.Observe(now, last)

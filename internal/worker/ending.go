@@ -235,7 +235,7 @@ func deletedAny(resp *kv.TxnResponse) bool {
 func (w *Worker) endAnswer(now wire.Instant, sys *replica.Replica, e *ending) {
 	delete(w.office.lessor.ending, e.id)
 	if e.revoker.req != nil {
-		w.respondLease(e.revoker, &wire.LeaseResponse{
+		w.respondLease(now, e.revoker, &wire.LeaseResponse{
 			Lease: kv.Lease{ID: e.id, Revision: e.deletedAt},
 		})
 	}

@@ -180,8 +180,8 @@ func (w *Worker) Lost(now wire.Instant, m *wire.Message) {
 		return // nobody waits for it any more
 	}
 	if !ok {
-		w.demands.client.Fail(m.Request.ID)
-		w.routes.forget(kv.SystemShard)
+		w.demands.client.Fail(now, m.Request.ID)
+		w.routes.forget(w.shards.Oracle())
 		w.pauseOracle(now)
 		return
 	}

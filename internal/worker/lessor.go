@@ -7,6 +7,7 @@ import (
 	"github.com/miruvor/miruvor/internal/kv"
 	"github.com/miruvor/miruvor/internal/lease"
 	"github.com/miruvor/miruvor/internal/mutant"
+	"github.com/miruvor/miruvor/internal/oracle"
 	"github.com/miruvor/miruvor/internal/replica"
 	"github.com/miruvor/miruvor/internal/wire"
 )
@@ -137,11 +138,7 @@ func (w *Worker) serveLease(now wire.Instant, from replica.Origin, req *wire.Lea
 	e := leaseErrand{from: from, since: now, req: req}
 	switch {
 	case sys == nil || !sys.Leading():
-		resp := wire.Response{Code: wire.CodeNotLeader}
-		if sys != nil {
-			resp.Leader = sys.Leader()
-		}
-		w.respond(from, resp)
+		w.respond(from, notLeader(sys))
 	case l.term == 0 || l.term != sys.Term():
 		w.respond(from, wire.Response{Code: wire.CodeRetry}) // it has just begun to lead
 	case len(l.errands) >= leaseErrandsMax:
@@ -244,7 +241,7 @@ func (w *Worker) runLeaseErrand(now wire.Instant, sys *replica.Replica, e *lease
 	}
 	if granted { // and maybe revoked meanwhile
 		ttl := max(e.req.TTL, kv.LeaseTTLMin)
-		w.respondLease(*e, &wire.LeaseResponse{
+		w.respondLease(now, *e, &wire.LeaseResponse{
 			Lease: kv.Lease{ID: id, TTL: ttl, Granted: ttl},
 		})
 		return true
@@ -260,21 +257,47 @@ func (w *Worker) runLeaseErrand(now wire.Instant, sys *replica.Replica, e *lease
 func (w *Worker) confirmLease(
 	now wire.Instant, sys *replica.Replica, e leaseErrand, resp *wire.LeaseResponse,
 ) {
-	w.dateLease(resp)
-	sys.Confirm(now, e.from, &wire.Response{Lease: resp}, &w.out)
+	term := w.office.lessor.term
+	w.dateLease(now, resp, func(now wire.Instant) {
+		if w.office.lessor.term != term || !sys.Leading() {
+			w.dropLeaseErrand(sys, &e)
+			return
+		}
+		sys.Confirm(now, e.from, &wire.Response{Lease: resp}, &w.out)
+	})
 }
 
 // respondLease answers what the log has done once and for all, whoever leads by now:
 // if it were asked again, it would find that it is done.
-func (w *Worker) respondLease(e leaseErrand, resp *wire.LeaseResponse) {
-	w.dateLease(resp)
-	w.respond(e.from, wire.Response{Lease: resp})
+func (w *Worker) respondLease(now wire.Instant, e leaseErrand, resp *wire.LeaseResponse) {
+	w.dateLease(now, resp, func(wire.Instant) {
+		w.respond(e.from, wire.Response{Lease: resp})
+	})
 }
 
-// dateLease sets the revision of an answer that has none of its own.
-func (w *Worker) dateLease(resp *wire.LeaseResponse) {
-	if resp.Lease.Revision == 0 {
-		resp.Lease.Revision = max(w.office.oracle.Last(), w.observed)
+// dateLease sets the revision of an answer that has none of its own, then calls done.
+// If the oracle is elsewhere and does not answer, the last one known has to do: leases
+// don't depend on it.
+func (w *Worker) dateLease(
+	now wire.Instant, resp *wire.LeaseResponse, done func(now wire.Instant),
+) {
+	date := func(now wire.Instant, last kv.Revision) {
+		resp.Lease.Revision = max(last, w.observed)
+		done(now)
+	}
+	r := w.alone()
+	switch {
+	case resp.Lease.Revision != 0:
+		done(now)
+	case w.shards.Oracle() == kv.SystemShard:
+		date(now, w.office.oracle.Last())
+	case r != nil && r.Leading():
+		date(now, r.Last())
+	default:
+		w.demands.client.Add(oracle.Demand{
+			Granted: func(now wire.Instant, base kv.Revision) { date(now, base-1) },
+			Lost:    func(now wire.Instant) { date(now, 0) },
+		})
 	}
 }
 

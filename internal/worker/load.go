@@ -25,11 +25,13 @@ type ShardLoad struct {
 	replica.Load
 }
 
-// OracleLoad is the oracle of a node that leads the system shard.
+// OracleLoad is the oracle of a node that leads its shard (placement.Map.Oracle).
 type OracleLoad struct {
+	// Here says that this worker has the shard.
+	Here    bool
 	Serving bool
-	// Last was handed out last, up to Mark more may be; both are 0 while the
-	// oracle does not serve.
+	// Last was handed out last, up to Mark more may be; both are 0 while the oracle
+	// does not serve. That of the only shard with keys has no mark: Mark is Last.
 	Last, Mark kv.Revision
 	// Waiting counts the requests that a higher mark has to be committed for.
 	Waiting int
@@ -51,14 +53,24 @@ func (w *Worker) Load() Load {
 		r := w.replicas[shard]
 		l.Shards = append(l.Shards, ShardLoad{ShardStatus: r.Status(), Load: r.Load()})
 	}
+	l.Oracle = w.oracleLoad()
 	o := &w.office
-	l.Oracle = OracleLoad{Serving: o.oracle.Serving(), Waiting: len(o.waiting)}
-	if l.Oracle.Serving {
-		l.Oracle.Last, l.Oracle.Mark = o.oracle.Last(), o.mark
-	}
 	l.Leases = LeaseLoad{Stats: o.lessor.Stats(), Waiting: len(o.lessor.errands)}
 	if o.lessor.term == 0 {
 		l.Leases.Held, l.Leases.Revoking = 0, 0
+	}
+	return l
+}
+
+func (w *Worker) oracleLoad() OracleLoad {
+	o, shard := &w.office, w.shards.Oracle()
+	l := OracleLoad{Serving: o.oracle.Serving(), Waiting: len(o.waiting)}
+	_, l.Here = w.replicas[shard]
+	switch r := w.alone(); {
+	case r != nil && r.Leading():
+		l.Serving, l.Last, l.Mark = true, r.Last(), r.Last()
+	case l.Serving:
+		l.Last, l.Mark = o.oracle.Last(), o.mark
 	}
 	return l
 }

@@ -42,6 +42,15 @@ const takeMax = 100_000
 
 func (w *Worker) system() *replica.Replica { return w.replicas[kv.SystemShard] }
 
+// alone is the replica here of the only shard with keys, nil if there are more such
+// shards, or it is not here. Its leader is the oracle, and the office has none.
+func (w *Worker) alone() *replica.Replica {
+	if shard := w.shards.Oracle(); shard != kv.SystemShard {
+		return w.replicas[shard]
+	}
+	return nil
+}
+
 // runOracle follows the system shard's replica: its terms and its marks.
 func (w *Worker) runOracle(now wire.Instant) {
 	sys, o := w.system(), &w.office
@@ -57,7 +66,9 @@ func (w *Worker) runOracle(now wire.Instant) {
 		return
 	case leading && (!o.leading || term != o.term):
 		o.leading, o.term, o.mark, o.releasedAt = true, term, sys.Mark(), 0
-		w.proposeMark(sys, o.oracle.Lead(w.inherited(sys.Mark())))
+		if w.shards.Oracle() == kv.SystemShard {
+			w.proposeMark(sys, o.oracle.Lead(w.inherited(sys.Mark())))
+		}
 	case leading && sys.Mark() != o.mark:
 		o.mark = sys.Mark()
 		o.oracle.Committed(o.mark)
@@ -84,16 +95,37 @@ func (w *Worker) serveOracle(now wire.Instant, from replica.Origin, count uint32
 	sys := w.system()
 	switch {
 	case sys == nil || !sys.Leading():
-		resp := wire.Response{Code: wire.CodeNotLeader}
-		if sys != nil {
-			resp.Leader = sys.Leader()
-		}
-		w.respond(from, resp)
+		w.respond(from, notLeader(sys))
+	case w.shards.Oracle() != kv.SystemShard:
+		w.respond(from, wire.Response{Code: wire.CodeWrongShard})
 	case count > takeMax || len(w.office.waiting) >= errandsMax:
 		w.respond(from, wire.Response{Code: wire.CodeTooManyRequests})
 	default:
 		e := errand{from: from, count: count, since: now}
 		w.office.waiting = append(w.office.waiting, e)
+	}
+}
+
+// notLeader sends who asked to the leader that a replica knows, if it is here.
+func notLeader(r *replica.Replica) wire.Response {
+	resp := wire.Response{Code: wire.CodeNotLeader}
+	if r != nil {
+		resp.Leader = r.Leader()
+	}
+	return resp
+}
+
+// serveLast tells the last revision of the only shard with keys.
+func (w *Worker) serveLast(now wire.Instant, from replica.Origin, r *replica.Replica) {
+	switch {
+	case r != w.alone():
+		w.respond(from, wire.Response{Code: wire.CodeWrongShard})
+	case !r.Leading():
+		w.respond(from, notLeader(r))
+	default:
+		r.Confirm(now, from, &wire.Response{Oracle: &wire.OracleResponse{
+			Base: r.Last() + 1, Compacted: r.Compacted(),
+		}}, &w.out)
 	}
 }
 
@@ -138,6 +170,9 @@ func (w *Worker) refuseErrands(sys *replica.Replica) {
 
 // lastAllocated is the last revision handed out, if that is certain at now.
 func (w *Worker) lastAllocated(now wire.Instant) kv.Revision {
+	if r := w.alone(); r != nil {
+		return r.Last()
+	}
 	sys := w.system()
 	if sys == nil || !w.office.oracle.Serving() || !sys.HoldsLease(now) {
 		return 0
@@ -155,6 +190,10 @@ func (w *Worker) moveOracle(now wire.Instant) {
 	sys, o := w.system(), &w.office
 	switch {
 	case sys == nil || !sys.Leading():
+	case w.shards.Oracle() != kv.SystemShard:
+		if sys.Offers() {
+			sys.Give()
+		}
 	case o.releasedAt != 0 && now-o.releasedAt > resumeAfter && !sys.Giving():
 		w.resumeOracle(now, sys)
 	case sys.Offers() && w.releaseOracle(now):
@@ -179,7 +218,7 @@ func (w *Worker) resumeOracle(now wire.Instant, sys *replica.Replica) {
 // leaves no gap. It reports whether that is done, or not ours to do.
 func (w *Worker) releaseOracle(now wire.Instant) bool {
 	sys := w.system()
-	if sys == nil || !sys.Leading() {
+	if sys == nil || !sys.Leading() || w.shards.Oracle() != kv.SystemShard {
 		return true
 	}
 	if mark, ok := w.office.oracle.Release(); ok {

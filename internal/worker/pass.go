@@ -25,6 +25,7 @@ func (w *Worker) Pass(now wire.Instant) (eff *Effects, more bool) {
 		w.runCompaction(now)
 		w.runAttaches(now)
 		w.runLessor(now)
+		w.sendDemands(now)
 		w.askClosings(now)
 		busy = w.settle(now)
 		busy = w.deliver(now) || busy
@@ -126,11 +127,12 @@ func (w *Worker) send(to kv.NodeID, m wire.Message) {
 }
 
 // collect moves what the replicas want done into the effects. Heartbeats of
-// the system shard tell everybody how far the oracle is.
+// the oracle's shard tell everybody how far it is.
 func (w *Worker) collect(now wire.Instant) {
+	oracle := w.shards.Oracle()
 	for _, s := range w.out.Sends {
 		m := s.Message.Raft
-		if m.Shard == kv.SystemShard && m.Msg.GetType() == raftpb.MsgHeartbeat {
+		if m.Shard == oracle && m.Msg.GetType() == raftpb.MsgHeartbeat {
 			m.Allocated = w.lastAllocated(now)
 		}
 		w.effects.Sends = append(w.effects.Sends, s)

@@ -101,7 +101,8 @@ func (w *Worker) replicaConfig(shard kv.ShardID) replica.Config {
 		Shard: shard, Node: w.cfg.Node, Incarnation: w.cfg.Incarnation,
 		Engine: w.cfg.Engine, Log: w.cfg.Log.Group(shard), Timing: w.cfg.Timing,
 		Bounds: w.cfg.Bounds, ReadMode: w.cfg.ReadMode, Restarted: w.cfg.Restarted,
-		Mutant: w.cfg.Mutant, Logger: w.cfg.Logger,
+		Alone: w.shards.Oracle() == shard && shard != kv.SystemShard, Mutant: w.cfg.Mutant,
+		Logger: w.cfg.Logger,
 	}
 }
 
@@ -207,8 +208,10 @@ func (w *Worker) serve(now wire.Instant, from replica.Origin, req *wire.Request)
 	switch {
 	case !ok:
 		w.respond(from, wire.Response{Code: wire.CodeNotLeader})
-	case req.Oracle != nil:
+	case req.Oracle != nil && req.Shard == kv.SystemShard:
 		w.serveOracle(now, from, req.Oracle.Count)
+	case req.Oracle != nil:
+		w.serveLast(now, from, r)
 	case req.Map != nil:
 		w.respond(from, w.mapResponse())
 	case req.Compact != nil && req.Shard == kv.SystemShard:
