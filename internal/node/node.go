@@ -34,6 +34,8 @@ type Node struct {
 	log    *slog.Logger
 	dir    *directory
 	shards placement.Map
+	// entrances bound what is asked of the shards.
+	entrances entrances
 	parts
 	membership membership
 	// threads are nil until the member's role is decided.
@@ -93,7 +95,8 @@ func Start(cfg Config) (*Node, error) {
 	}
 	n := &Node{
 		cfg: cfg, log: cfg.Logger, dir: dir, shards: shards,
-		stopped: make(chan struct{}), failed: make(chan error, 1),
+		entrances: newEntrances(shards, cfg.RequestTimeout),
+		stopped:   make(chan struct{}), failed: make(chan error, 1),
 		streams: make(chan struct{}, streamsMax),
 	}
 	n.stopping, n.stop = context.WithCancel(context.Background())

@@ -73,8 +73,25 @@ func (n *Node) do(ctx context.Context, key []byte, req worker.Request) (worker.R
 	return n.doAt(ctx, n.shards.Locate(key).ID, req)
 }
 
-// doAt has a request carried out by the thread that serves a shard here.
+// doAt has a request carried out by the thread that serves a shard here, unless more
+// than the shard can do is under way already.
 func (n *Node) doAt(
+	ctx context.Context, shard kv.ShardID, req worker.Request,
+) (worker.Reply, error) {
+	limiter, units := n.entrances.of(shard, &req)
+	if limiter == nil {
+		return n.carryOut(ctx, shard, req)
+	}
+	if !limiter.Take(units) {
+		return worker.Reply{}, tooMany(shard, limiter)
+	}
+	r, err := n.carryOut(ctx, shard, req)
+	limiter.Leave(units, err == nil || isDone(err))
+	return r, err
+}
+
+// carryOut has a request carried out by the thread that serves a shard here.
+func (n *Node) carryOut(
 	ctx context.Context, shard kv.ShardID, req worker.Request,
 ) (worker.Reply, error) {
 	if err := ctx.Err(); err != nil {

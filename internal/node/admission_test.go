@@ -1,0 +1,121 @@
+package node
+
+import (
+	"errors"
+	"fmt"
+	"strings"
+	"testing"
+
+	"github.com/miruvor/miruvor/internal/admission"
+	"github.com/miruvor/miruvor/internal/kv"
+)
+
+// fill has a limiter take what it can, and returns how to undo that.
+func fill(l *admission.Limiter) (empty func()) {
+	n := admission.Units(0)
+	for l.Take(1) {
+		n++
+	}
+	return func() { l.Leave(n, false) }
+}
+
+// Keys of the first and of the last shard.
+var lowKey, highKey = []byte("\x00low"), []byte("\xffhigh")
+
+// requests are what a test may ask of a node, by name.
+func requests(t *testing.T, n *Node) map[string]func() error {
+	t.Helper()
+	lease, err := n.LeaseGrant(t.Context(), kv.LeaseGrantRequest{TTL: 60})
+	if err != nil {
+		t.Fatal(err)
+	}
+	write := func(key []byte) func() error {
+		return func() error {
+			_, err := kv.Put(t.Context(), n, kv.PutRequest{Key: key})
+			return err
+		}
+	}
+	read := func(key []byte) func() error {
+		return func() error {
+			_, err := n.Range(t.Context(), kv.RangeRequest{Range: kv.PointRange(key)})
+			return err
+		}
+	}
+	return map[string]func() error{
+		"write low": write(lowKey), "write high": write(highKey),
+		"read low": read(lowKey), "read high": read(highKey),
+		"grant": func() error {
+			_, err := n.LeaseGrant(t.Context(), kv.LeaseGrantRequest{TTL: 60})
+			return err
+		},
+		"keep alive": func() error {
+			_, err := n.LeaseKeepAlive(t.Context(), lease.ID)
+			return err
+		},
+		"compact": func() error {
+			_, err := n.Compact(t.Context(), kv.RevisionMax)
+			if errors.Is(err, kv.ErrFutureRevision) {
+				return nil // it was looked at
+			}
+			return err
+		},
+	}
+}
+
+// TestEntrances: a shard of which too much is asked, or that does nothing, has the
+// rest refused at once, in either direction, and what is asked of others goes on.
+func TestEntrances(t *testing.T) {
+	c := newTestCluster(t, 1, 2, DurabilityMemory)
+	c.awaitReady(0)
+	n := c.nodes[0]
+	low := n.entrances[n.shards.Locate(lowKey).ID]
+	if low == n.entrances[n.shards.Locate(highKey).ID] {
+		t.Fatal("one shard")
+	}
+	calls := requests(t, n)
+	for _, test := range []struct {
+		full    *admission.Limiter
+		refused string
+	}{
+		{low.writes, "write low"},
+		{low.reads, "read low"},
+		{n.entrances[kv.SystemShard].writes, "grant"},
+		{n.entrances[kv.SystemShard].reads, ""}, // no client reads it
+	} {
+		empty := fill(test.full)
+		for name, do := range calls {
+			err := do()
+			if name != test.refused && err != nil {
+				t.Errorf("full of %s: %s: %v", test.refused, name, err)
+			}
+			if name == test.refused && !(errors.Is(err, kv.ErrTooManyRequests) &&
+				strings.Contains(err.Error(), "to shard")) {
+				t.Errorf("full: %s: %v", name, err)
+			}
+		}
+		empty()
+		for name, do := range calls {
+			if err := do(); err != nil {
+				t.Errorf("no more full of %s: %s: %v", test.refused, name, err)
+			}
+		}
+	}
+	for shard, e := range n.entrances {
+		if e.reads.Load().Live != 0 || e.writes.Load().Live != 0 {
+			t.Errorf("shard %v: %+v, %+v are left", shard, e.reads.Load(), e.writes.Load())
+		}
+	}
+}
+
+// TestWhatIsDone: only what a shard has done shows what it can do.
+func TestWhatIsDone(t *testing.T) {
+	for err, want := range map[error]bool{
+		kv.ErrCompacted: true, kv.ErrLeaseNotFound: true, kv.ErrConflict: true,
+		fmt.Errorf("%w: why", kv.ErrTimeout): false, kv.ErrUncertain: false,
+		kv.ErrNoLeader: false, kv.ErrTooManyRequests: false, kv.ErrNotReady: false,
+	} {
+		if isDone(err) != want {
+			t.Errorf("%v: %t", err, !want)
+		}
+	}
+}
