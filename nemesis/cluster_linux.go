@@ -78,7 +78,8 @@ func startCluster(c clusterConfig, ended func(*process, error)) (*cluster, error
 		}
 		cl.clients = append(cl.clients, client)
 	}
-	if cl.everybody, err = httpclient.New(httpclient.Options{Endpoints: cl.endpoints()}); err != nil {
+	cl.everybody, err = httpclient.New(httpclient.Options{Endpoints: cl.endpoints()})
+	if err != nil {
 		return nil, err
 	}
 	cl.network.Run()

@@ -93,7 +93,9 @@ func drawFlapping(d *draw) fault {
 	return l
 }
 
-func drawClientsCut(d *draw) fault { return &links{name: "clients-cut", of: d.one(), clients: true} }
+func drawClientsCut(d *draw) fault {
+	return &links{name: "clients-cut", of: d.one(), clients: true}
+}
 
 func drawLoss(d *draw) fault {
 	return &links{

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"compress/gzip"
 	"context"
 	"errors"
 	"flag"
@@ -10,6 +11,7 @@ import (
 	"syscall"
 	"time"
 
+	"github.com/miruvor/miruvor/internal/history"
 	"github.com/miruvor/miruvor/internal/history/drive"
 	"github.com/miruvor/miruvor/internal/netlab"
 )
@@ -33,6 +35,7 @@ type options struct {
 	run
 	shards int
 	list   bool
+	judge  string
 }
 
 func parse() (*options, error) {
@@ -49,6 +52,7 @@ func parse() (*options, error) {
 		"mean time between the calls of a client")
 	flag.StringVar(&c.dir, "out", "", "new directory for data, logs, history and report")
 	flag.BoolVar(&o.list, "list", false, "only print the schedule")
+	flag.StringVar(&o.judge, "judge", "", "only judge a history.jsonl.gz again")
 	flag.Parse()
 	switch {
 	case flag.NArg() > 0:
@@ -63,7 +67,7 @@ func parse() (*options, error) {
 		return nil, fmt.Errorf("-read-mode is %q, it must be lease or quorum", c.readMode)
 	case o.pause <= 0:
 		return nil, fmt.Errorf("-pause is %v, it must be more than 0", o.pause)
-	case c.dir == "" && !o.list:
+	case c.dir == "" && !o.list && o.judge == "":
 		return nil, errors.New("-out is needed, a directory that is not there yet")
 	}
 	c.splitAt = drive.Splits(o.shards)
@@ -81,6 +85,9 @@ func start() int {
 		newSchedule(o.config).list(os.Stdout, o.time)
 		return 0
 	}
+	if o.judge != "" {
+		return exitCode(judgeAgain(o.judge))
+	}
 	inside, code, err := netlab.Isolated()
 	if err == nil && !inside {
 		return code
@@ -88,14 +95,18 @@ func start() int {
 	if err == nil {
 		err = o.runAndReport()
 	}
-	switch {
-	case err == nil:
+	return exitCode(err)
+}
+
+// exitCode tells what went wrong.
+func exitCode(err error) int {
+	if err == nil {
 		return 0
-	case errors.Is(err, netlab.ErrNotAllowed):
-		fmt.Fprintln(os.Stderr, "nemesis:", err)
-		return exitNotAllowed
 	}
 	fmt.Fprintln(os.Stderr, "nemesis:", err)
+	if errors.Is(err, netlab.ErrNotAllowed) {
+		return exitNotAllowed
+	}
 	return exitBad
 }
 
@@ -111,16 +122,41 @@ func (o *options) runAndReport() error {
 	if err := o.do(ctx); err != nil {
 		return err
 	}
-	v := o.history.Judge()
-	for i, p := range v.Problems {
-		if text := p.Error(); i < 10 {
-			fmt.Println("PROBLEM:", text[:min(len(text), 1500)])
-		}
+	if err := o.writeHistory(); err != nil {
+		return err
 	}
-	fmt.Printf("%d calls, %d answered; %d revisions up to %d; %d watches told %d times\n",
-		v.Calls, v.Answered, v.Revisions, o.history.Seen(), v.Watches, v.Told)
-	if len(v.Problems)+len(o.problems) > 0 {
+	var v *history.Verdict
+	if o.complete {
+		v = o.history.Judge()
+	}
+	r := newReport(&o.run, v)
+	if err := r.write(); err != nil {
+		return err
+	}
+	fmt.Fprintf(o.say, "%s; %s/report.md\n", r.result(), o.config.dir)
+	if len(r.problems) > 0 {
 		return errBad
 	}
 	return nil
+}
+
+// judgeAgain judges a history that a run has written.
+func judgeAgain(path string) error {
+	file, err := os.Open(path)
+	if err != nil {
+		return err
+	}
+	defer func() { _ = file.Close() }()
+	packed, err := gzip.NewReader(file)
+	if err != nil {
+		return fmt.Errorf("%s: %w", path, err)
+	}
+	h, err := history.Read(packed)
+	if err != nil {
+		return fmt.Errorf("%s: %w", path, err)
+	}
+	v := h.Judge()
+	fmt.Printf("%d calls, %d answered; %d revisions up to %d; %d watches told %d times\n",
+		v.Calls, v.Answered, v.Revisions, h.Seen(), v.Watches, v.Told)
+	return errors.Join(v.Problems...)
 }

@@ -1,10 +1,12 @@
 package main
 
 import (
+	"compress/gzip"
 	"context"
 	"errors"
 	"fmt"
 	"io"
+	"os"
 	"path/filepath"
 	"sync"
 	"syscall"
@@ -28,6 +30,9 @@ type run struct {
 	load    *load
 	sampler sampler
 
+	// complete says that the witnesses have seen everything.
+	complete bool
+
 	mu       sync.Mutex
 	done     []doneStep
 	notes    []note
@@ -41,6 +46,8 @@ type doneStep struct {
 	// recovered is how long it took after that until all nodes served and each
 	// shard could be written.
 	recovered time.Duration
+	// failed says that something happened that must not.
+	failed bool
 }
 
 // note is something that was seen.
@@ -62,6 +69,12 @@ func (r *run) observe(format string, args ...any) {
 	defer r.mu.Unlock()
 	r.notes = append(r.notes, n)
 	fmt.Fprintf(r.say, "%8.1fs  %s\n", n.at.Seconds(), n.text)
+}
+
+func (r *run) problemCount() int {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return len(r.problems)
 }
 
 // do has the cluster suffer for its time, and judges.
@@ -120,18 +133,23 @@ func (r *run) suffer(ctx context.Context) {
 		}
 		wait(ctx, st.pause)
 		d := doneStep{step: st, began: r.history.Now()}
+		before := r.problemCount()
 		r.observe("%v", &st)
 		r.inflict(ctx, &st)
 		d.healed = r.history.Now()
-		if err := r.settle(ctx); err != nil && ctx.Err() == nil {
-			r.fail(fmt.Errorf("after %v: %w", &st, err))
-			r.dump()
-			return
-		}
+		err := r.settle(ctx)
 		d.recovered = r.history.Now() - d.healed
 		r.mu.Lock()
+		d.failed = err != nil || len(r.problems) > before
 		r.done = append(r.done, d)
 		r.mu.Unlock()
+		if err != nil {
+			if ctx.Err() == nil {
+				r.fail(fmt.Errorf("after %v: %w", &st, err))
+				r.dump()
+			}
+			return
+		}
 		r.observe("all is well again after %v", d.recovered.Round(time.Millisecond))
 	}
 }
@@ -208,13 +226,11 @@ const witnessMax = 30 * time.Second
 
 // finish writes once more, and waits until all witnesses have seen it.
 func (r *run) finish(ctx context.Context) {
-	if len(r.problems) > 0 && !r.arena.nodes[0].running() {
-		return
-	}
 	if err := r.settle(ctx); err != nil {
 		r.fail(err)
 		return
 	}
+	r.complete = true
 	last := r.history.Seen()
 	ctx, cancel := context.WithTimeout(ctx, witnessMax)
 	defer cancel()
@@ -223,6 +239,7 @@ func (r *run) finish(ctx context.Context) {
 			wait(ctx, 20*time.Millisecond)
 		}
 		if at := w.At(); at < last {
+			r.complete = false
 			r.fail(fmt.Errorf("a watch was told up to %d of %d: %v %s", at, last, w, w.Failure()))
 		}
 	}
@@ -246,4 +263,12 @@ func (r *run) checkDirectories() {
 	}
 }
 
-func (r *run) historyPath() string { return filepath.Join(r.config.dir, "history.jsonl.gz") }
+// writeHistory writes what clients and watches were told.
+func (r *run) writeHistory() error {
+	file, err := os.Create(filepath.Join(r.config.dir, "history.jsonl.gz"))
+	if err != nil {
+		return err
+	}
+	packed := gzip.NewWriter(file)
+	return errors.Join(r.history.Write(packed), packed.Close(), file.Close())
+}

@@ -107,6 +107,18 @@ func (c *Call) Branch() []Action {
 	return c.Else
 }
 
+// Changes reports whether the call was made to change something.
+func (c *Call) Changes() bool {
+	for _, actions := range [][]Action{c.Then, c.Else} {
+		for _, a := range actions {
+			if a.Kind != Get {
+				return true
+			}
+		}
+	}
+	return false
+}
+
 // wrote says whether an answer tells of a change.
 func (c *Call) wrote() bool {
 	for i, a := range c.Branch() {

@@ -45,7 +45,7 @@ func recorded() *History {
 		}}
 	}
 	h.witnesses = []*Watch{watch()}
-	h.watches = []*Watch{watch()}
+	h.watches = []*Watch{watch(), h.witnesses[0]}
 	return h
 }
 

@@ -1,0 +1,196 @@
+package main
+
+import (
+	"cmp"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"runtime"
+	"slices"
+	"strings"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/miruvor/miruvor/internal/history"
+)
+
+// problemBytesMax is how much is said of a problem.
+const problemBytesMax = 3000
+
+// report is what a run came to.
+type report struct {
+	*run
+	verdict *history.Verdict
+	// problems are those of the run and of the verdict.
+	problems []error
+	// answers are the ends of answered writes, in order.
+	answers []time.Duration
+}
+
+func newReport(r *run, v *history.Verdict) *report {
+	rep := &report{run: r, verdict: v, problems: r.problems}
+	if v != nil {
+		rep.problems = append(rep.problems, v.Problems...)
+	}
+	for _, c := range r.history.Calls() {
+		if c.Outcome == history.Answered && c.Changes() {
+			rep.answers = append(rep.answers, c.End)
+		}
+	}
+	slices.Sort(rep.answers)
+	return rep
+}
+
+// write writes report.md and plot.svg.
+func (r *report) write() error {
+	for name, write := range map[string]func(io.Writer) error{
+		"report.md": r.writeText, "plot.svg": r.chart().WriteSVG,
+	} {
+		file, err := os.Create(filepath.Join(r.config.dir, name))
+		if err != nil {
+			return err
+		}
+		if err := errors.Join(write(file), file.Close()); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// result is the report in one line.
+func (r *report) result() string {
+	if n := len(r.problems); n > 0 {
+		return fmt.Sprintf("%d problems", n)
+	}
+	return "all is well"
+}
+
+func (r *report) writeText(to io.Writer) error {
+	var b strings.Builder
+	fmt.Fprintf(&b, "# Nemesis, seed %d: %s\n\n", r.config.seed, r.result())
+	fmt.Fprintf(&b, "    %s\n\n", r.commandLine())
+	fmt.Fprintf(&b, "%s on %d processors, %s\n\n", kernel(), runtime.NumCPU(), runtime.Version())
+	fmt.Fprint(&b, "![throughput, failures, latency and leaders over time](plot.svg)\n\n")
+	r.writeFigures(&b)
+	r.writeProblems(&b)
+	r.writeSteps(&b)
+	b.WriteString("\n## What was seen\n\n```\n")
+	for _, n := range r.notes {
+		fmt.Fprintf(&b, "%8.1fs  %s\n", n.at.Seconds(), n.text)
+	}
+	b.WriteString("```\n")
+	_, err := io.WriteString(to, b.String())
+	return err
+}
+
+// commandLine does the same again.
+func (r *report) commandLine() string {
+	c := r.config
+	return fmt.Sprintf("go run ./nemesis -time %v -seed %d -nodes %d -replicas %d -shards %d "+
+		"-read-mode %s -pause %v -out DIR",
+		r.time, c.seed, c.nodes, c.replicas, len(c.splitAt)+1, c.readMode, r.pause)
+}
+
+func kernel() string {
+	var name unix.Utsname
+	if unix.Uname(&name) != nil {
+		return "Linux"
+	}
+	return "Linux " + unix.ByteSliceToString(name.Release[:])
+}
+
+func (r *report) writeFigures(b *strings.Builder) {
+	outcomes := map[history.Outcome]int{}
+	for _, c := range r.history.Calls() {
+		outcomes[c.Outcome]++
+	}
+	traffic := r.arena.network.Traffic()
+	b.WriteString("| | |\n|---|---|\n")
+	row := func(what, format string, args ...any) {
+		fmt.Fprintf(b, "| %s | %s |\n", what, fmt.Sprintf(format, args...))
+	}
+	row("calls", "%d: %d answered, %d refused, %d without an answer",
+		len(r.history.Calls()), outcomes[history.Answered],
+		outcomes[history.Refused]+outcomes[history.Forgotten], outcomes[history.Unknown])
+	if v := r.verdict; v != nil {
+		row("revisions", "%d, up to %d", v.Revisions, r.history.Seen())
+		row("watches", "%d, told %d times", v.Watches, v.Told)
+	}
+	row("steps of faults", "%d: %s", len(r.done), r.countKinds())
+	row("changes of leaders", "%d", len(r.sampler.changes))
+	row("longest time without a write", "%v",
+		r.longestGap(0, r.history.Now()).Round(time.Millisecond))
+	row("packets", "%d carried, %d late, %d lost", traffic.Carried, traffic.Late, traffic.Lost)
+	b.WriteString("\n")
+}
+
+// countKinds counts the faults that were done by kind.
+func (r *report) countKinds() string {
+	count := map[string]int{}
+	for _, d := range r.done {
+		count[d.first.kind]++
+		if d.second != nil {
+			count[d.second.kind]++
+		}
+	}
+	var list []string
+	for _, k := range kinds {
+		if n := count[k.name]; n > 0 {
+			list = append(list, fmt.Sprintf("%d %s", n, k.name))
+		}
+	}
+	return strings.Join(list, ", ")
+}
+
+func (r *report) writeProblems(b *strings.Builder) {
+	if len(r.problems) == 0 {
+		return
+	}
+	b.WriteString("## Problems\n\n")
+	if r.verdict == nil {
+		b.WriteString("The history is not complete, and was not judged.\n\n")
+	}
+	for i, p := range r.problems {
+		if i == 30 {
+			fmt.Fprintf(b, "and %d more\n\n", len(r.problems)-i)
+			return
+		}
+		text := p.Error()
+		fmt.Fprintf(b, "```\n%s\n```\n\n", text[:min(len(text), problemBytesMax)])
+	}
+}
+
+// writeSteps tells of each step how the cluster bore it.
+func (r *report) writeSteps(b *strings.Builder) {
+	b.WriteString("## Steps\n\n" +
+		"| at | | leader changes | longest without a write | well again after |\n" +
+		"|---:|---|---:|---:|---:|\n")
+	for i := range r.done {
+		d := &r.done[i]
+		end := d.healed + d.recovered
+		changes := 0
+		for _, c := range r.sampler.changes {
+			if c.at >= d.began && c.at <= end {
+				changes++
+			}
+		}
+		fmt.Fprintf(b, "| %.1f s | %s | %d | %v | %v |\n", d.began.Seconds(), &d.step, changes,
+			r.longestGap(d.began, end).Round(time.Millisecond), d.recovered.Round(time.Millisecond))
+	}
+}
+
+// longestGap is the longest time without an answered write.
+func (r *report) longestGap(from, to time.Duration) time.Duration {
+	longest, last := time.Duration(0), from
+	first, _ := slices.BinarySearchFunc(r.answers, from, cmp.Compare[time.Duration])
+	for _, at := range r.answers[first:] {
+		if at >= to {
+			break
+		}
+		longest, last = max(longest, at-last), at
+	}
+	return max(longest, to-last)
+}
