@@ -217,6 +217,7 @@ func unfinish(ts *testscript.TestScript, _ bool, args []string) {
 	data, err := os.ReadFile(path)
 	ts.Check(err)
 	half := strings.Replace(string(data), `"finished": true`, `"finished": false`, 1)
+	half = regexp.MustCompile(`,\s*"sum": "\w*"`).ReplaceAllString(half, "") // as it once was
 	ts.Check(os.WriteFile(path, []byte(half), 0o600))
 }
 

@@ -76,6 +76,22 @@ func (c *checker) report(where, format string, args ...any) error {
 	return nil
 }
 
+// reportEach notes all damage that an error of the engine tells of, or the error if it
+// tells of none.
+func (c *checker) reportEach(where string, err error) error {
+	list := pebble.Damages(err)
+	if len(list) == 0 {
+		return c.report(where, "%v", err)
+	}
+	for _, d := range list {
+		where := fmt.Sprintf("%s at offset %d", d.File, d.Offset)
+		if err := c.report(where, "%s", d.What); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
 // damaged makes a problem of an error that tells of damage, and returns others.
 func (c *checker) damaged(where string, err error) error {
 	if errors.Is(err, kv.ErrCorrupt) || errors.Is(err, fs.ErrNotExist) {
@@ -163,11 +179,11 @@ func (c *checker) checkEngine(p *progress) (err error) {
 	case err != nil && !c.exists(dirEngine):
 		return c.report(dir, "the directory is missing")
 	case err != nil:
-		return c.report(dir, "%v", err)
+		return c.reportEach(dir, err)
 	}
 	defer func() { err = errors.Join(err, e.Close()) }()
 	if err := e.Check(); err != nil {
-		return c.report(dir, "%v", err)
+		return c.reportEach(dir, err)
 	}
 	p.finish(dir)
 	c.engine = p.reader(e)

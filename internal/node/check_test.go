@@ -99,14 +99,21 @@ var damages = []struct {
 	{"no node.json", func(d *damage) { d.remove("node.json") }, "node.json: the file is missing"},
 	{"bad node.json", func(d *damage) { d.write("node.json", "{") }, "corrupt data"},
 	{"other node.json", func(d *damage) {
-		d.write("node.json", `{"format":1,"cluster":"7","name":"n1"}`)
+		other := description{Format: 1, Cluster: 7, Name: "n1"}
+		text, err := other.encode(true)
+		d.must(err)
+		d.write("node.json", string(text))
 	}, "node identity: the engine belongs to node"},
 	{"no log", func(d *damage) { d.removeAll("log") }, "the log is gone"},
 	{"no engine", func(d *damage) { d.removeAll("engine") }, "engine: the directory is missing"},
 	{"flip in table", func(d *damage) { d.flip("engine", ".sst") }, ".sst"},
 	{"flip in log", func(d *damage) { d.flip("log", ".log") }, ".log at offset"},
-	{"no table", func(d *damage) { d.removeFiles("engine", ".sst") }, "(type sstable) unknown"},
-	{"no manifest", func(d *damage) { d.removeFiles("engine", "MANIFEST") }, "does not exist"},
+	{"no table", func(d *damage) {
+		d.removeFiles("engine", ".sst")
+	}, ".sst at offset 0: the file is missing"},
+	{"no manifest", func(d *damage) {
+		d.removeFiles("engine", "MANIFEST")
+	}, "marker.manifest at offset 0: the file is missing"},
 	{"unknown version", func(d *damage) { d.set(firstVersion, []byte{9}) }, "unknown flags"},
 	{"no identity", func(d *damage) {
 		d.del(keyspace.NodeKey(keyspace.KindIdentity))

@@ -1,9 +1,11 @@
 package node
 
 import (
+	"bytes"
 	"encoding/json"
 	"errors"
 	"fmt"
+	"hash/crc32"
 	"io"
 	"io/fs"
 
@@ -35,6 +37,8 @@ type description struct {
 	Shape   string       `json:"shape"`
 	// Restored is set if the cluster begins with a backup.
 	Restored *restored `json:"restored,omitempty"`
+	// Sum is a checksum of all the rest; files of versions before have none.
+	Sum string `json:"sum,omitempty"`
 }
 
 // directory is a data directory in use. The one of DurabilityMemory has no
@@ -115,11 +119,38 @@ func readDescription(files vfs.FS, dir string) (*description, error) {
 	if err = errors.Join(err, f.Close()); err != nil {
 		return nil, kv.Invalid("data: %s: %v", path, err)
 	}
+	d, err := decodeDescription(data)
+	if err != nil {
+		return nil, fmt.Errorf("%w: %s at offset 0: %v", kv.ErrCorrupt, path, err)
+	}
+	return d, nil
+}
+
+// decodeDescription refuses a description that is not, to the byte, what was
+// written.
+func decodeDescription(data []byte) (*description, error) {
 	var d description
 	if err := json.Unmarshal(data, &d); err != nil {
-		return nil, fmt.Errorf("%w: %s: %v", kv.ErrCorrupt, path, err)
+		return nil, err
+	}
+	if d.Format > member.Format {
+		return &d, nil // of a newer version, which knows how to check it
+	}
+	if again, err := d.encode(d.Sum != ""); err != nil || !bytes.Equal(again, data) {
+		return nil, errors.Join(errors.New("it fails its checksum"), err)
 	}
 	return &d, nil
+}
+
+// encode is the file's content, with a checksum or as it was without.
+func (d description) encode(sum bool) ([]byte, error) {
+	d.Sum = ""
+	data, err := json.MarshalIndent(d, "", "  ")
+	if err == nil && sum {
+		d.Sum = fmt.Sprintf("%08x", crc32.Checksum(data, crc32.MakeTable(crc32.Castagnoli)))
+		data, err = json.MarshalIndent(d, "", "  ")
+	}
+	return append(data, '\n'), err
 }
 
 func (d *description) matches(c Config) error {
@@ -184,7 +215,7 @@ func (d *directory) make() error {
 
 // describe writes node.json so that a crash leaves all of it or nothing.
 func (d *directory) describe() error {
-	data, err := json.MarshalIndent(d.desc, "", "  ")
+	data, err := d.desc.encode(true)
 	if err != nil {
 		return fmt.Errorf("data: %w", err)
 	}
@@ -193,7 +224,7 @@ func (d *directory) describe() error {
 	if err != nil {
 		return fmt.Errorf("data: %w", err)
 	}
-	_, err = f.Write(append(data, '\n'))
+	_, err = f.Write(data)
 	err = errors.Join(err, f.Sync(), f.Close())
 	if err == nil {
 		err = d.fs.Rename(begun, d.join(fileDescription))

@@ -168,7 +168,6 @@ var (
 var engineMetrics = declareSet("engine_", map[string]string{
 	"disk_bytes":               "Bytes of the engine's files.",
 	"memtable_bytes":           "Bytes of the memtables, which hold what is not flushed.",
-	"wal_bytes":                "Bytes of the engine's own log.",
 	"tables":                   "Sorted tables on disk.",
 	"l0_tables":                "Tables of the first level, which may overlap.",
 	"read_amplification":       "Layers that a read looks into.",

@@ -64,7 +64,9 @@ type outlook struct {
 
 // parts are what a node is built of.
 type parts struct {
-	engine    engine.Engine
+	engine engine.Engine
+	// wrecked says that the engine may not answer any more.
+	wrecked   atomic.Bool
 	raftlog   *raftlog.Log
 	writer    *raftlog.Writer
 	transport *transport.Transport
@@ -163,7 +165,7 @@ func (n *Node) openStorage() error {
 		return fmt.Errorf("log: %w", err)
 	}
 	e, err := pebble.Open(n.dir.join(dirEngine), pebble.Options{
-		FS: n.dir.fs, Logger: n.log, OnFlush: n.flushed,
+		FS: n.dir.fs, Logger: n.log, OnFlush: n.flushed, OnFailure: n.wreck,
 		MemtableBytes: cmp.Or(n.cfg.lab.memtableBytes, uint64(part)),
 	})
 	if err != nil {
@@ -263,6 +265,12 @@ func (n *Node) fail(err error) {
 	case n.failed <- err:
 	default: // the first failure tells more than those it causes
 	}
+}
+
+// wreck reports a failure of the engine after which it can't even be closed.
+func (n *Node) wreck(err error) {
+	n.wrecked.Store(true)
+	n.fail(fmt.Errorf("engine: %w", err))
 }
 
 // Failed delivers the error that the node can't go on after, if there is one.

@@ -86,13 +86,17 @@ func TestStartRefusesAnotherEngine(t *testing.T) {
 	c.awaitReady(0)
 	c.stop(0)
 	cfg := c.configs[0]
-	foreign := `{"format":1,"cluster":"1","name":"n1","shape":"` +
-		strings.ReplaceAll(cfg.withDefaults().Cluster.shape(), `"`, `\"`) + `"}`
+	foreign, err := description{
+		Format: 1, Cluster: 1, Name: "n1", Shape: cfg.withDefaults().Cluster.shape(),
+	}.encode(true)
+	if err != nil {
+		t.Fatal(err)
+	}
 	described, err := os.ReadFile(filepath.Join(cfg.Dir, "node.json"))
 	if err != nil {
 		t.Fatal(err)
 	}
-	write(t, &cfg, "node.json", foreign)
+	write(t, &cfg, "node.json", string(foreign))
 	if _, err := Start(cfg); err == nil || !strings.Contains(err.Error(), "belongs to cluster") {
 		t.Errorf("another cluster's engine: %v", err)
 	}

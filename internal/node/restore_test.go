@@ -13,6 +13,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/cockroachdb/pebble/v2/vfs"
+
 	"github.com/miruvor/miruvor/internal/backup"
 	"github.com/miruvor/miruvor/internal/keyspace"
 	"github.com/miruvor/miruvor/internal/kv"
@@ -475,12 +477,13 @@ func TestRestoreThatWasKilled(t *testing.T) {
 	cfg := c.configs[0]
 	c.restore(0, o, Backup{})
 	path := filepath.Join(cfg.Dir, fileDescription)
-	whole, err := os.ReadFile(path)
+	desc, err := readDescription(vfs.Default, cfg.Dir)
 	if err != nil {
 		t.Fatal(err)
 	}
-	half := bytes.Replace(whole, []byte(`"finished": true`), []byte(`"finished": false`), 1)
-	if err := os.WriteFile(path, half, 0o600); err != nil {
+	desc.Restored.Finished = false
+	half, err := desc.encode(true)
+	if err = errors.Join(err, os.WriteFile(path, half, 0o600)); err != nil {
 		t.Fatal(err)
 	}
 	if _, err := Start(cfg); !errors.Is(err, kv.ErrInvalid) ||

@@ -17,8 +17,12 @@ const handoverMax = 2 * time.Second
 
 // Stop hands the leaderships over, as far as ctx and two seconds allow, and
 // stops everything. Requests that still wait get ErrUncertain. The node can't be
-// used after.
+// used after. A node whose engine failed is left as it is: to close it might take for
+// ever, and the end of the process does as well.
 func (n *Node) Stop(ctx context.Context) error {
+	if n.wrecked.Load() {
+		return nil
+	}
 	n.handover(ctx)
 	return n.close()
 }
@@ -62,7 +66,7 @@ func (n *Node) close() error {
 	if n.raftlog != nil {
 		errs = append(errs, n.raftlog.Close())
 	}
-	if n.engine != nil {
+	if n.engine != nil && !n.wrecked.Load() {
 		errs = append(errs, n.engine.Close())
 	}
 	return errors.Join(append(errs, n.dir.Close())...)

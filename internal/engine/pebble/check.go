@@ -8,20 +8,22 @@ import (
 
 	"github.com/cockroachdb/pebble/v2/objstorage"
 	"github.com/cockroachdb/pebble/v2/sstable"
-
-	"github.com/miruvor/miruvor/internal/kv"
 )
 
 // Check implements engine.Engine. It verifies the checksum of every block on
 // disk, then the order of all entries within and across levels. It reads
-// everything and may run beside other work. Damage is kv.ErrCorrupt and names
-// the file.
+// everything and may run beside other work. The error joins a Damage for each file
+// that has one.
 func (e *Engine) Check() error {
 	levels, err := e.db.SSTables()
 	if err != nil {
 		return wrap(err, "list tables")
 	}
 	checked := map[string]bool{}
+	var found []error
+	if e.badNote != nil {
+		found = append(found, e.badNote)
+	}
 	for _, tables := range levels {
 		for _, t := range tables {
 			name := fmt.Sprintf("%s.sst", t.BackingSSTNum)
@@ -30,9 +32,12 @@ func (e *Engine) Check() error {
 			}
 			checked[name] = true
 			if err := e.checkTable(e.options.FS.PathJoin(e.dir, name)); err != nil {
-				return err
+				found = append(found, err)
 			}
 		}
+	}
+	if len(found) > 0 {
+		return errors.Join(found...)
 	}
 	return wrap(e.db.CheckLevels(nil), "check levels of "+e.dir)
 }
@@ -51,9 +56,8 @@ func (e *Engine) checkTable(path string) error {
 	if err != nil {
 		return joinClose(wrap(err, "read "+path), file)
 	}
-	err = e.checkBlocks(readable)
-	if err != nil {
-		return fmt.Errorf("pebble: %w: table %s: %w", kv.ErrCorrupt, path, err)
+	if err := e.checkBlocks(readable); err != nil {
+		return tableDamage(path, err)
 	}
 	return nil
 }

@@ -14,6 +14,9 @@ import (
 type durable struct {
 	// begun and ended count commits, before and after they are applied.
 	begun, ended atomic.Uint64
+	// unflushed are roughly the bytes of commits since the last flush began,
+	// flushing those that it writes.
+	unflushed, flushing atomic.Int64
 
 	mu sync.Mutex // held through a flush
 	// flushed is what begun was before the last flush, if every commit had
@@ -21,9 +24,14 @@ type durable struct {
 	flushed uint64
 }
 
+// flushBegins and flushEnds are called by Pebble, in turn.
+func (d *durable) flushBegins() { d.flushing.Store(d.unflushed.Swap(0)) }
+func (d *durable) flushEnds()   { d.flushing.Store(0) }
+
 // commit applies and closes b without waiting for the disk.
 func (e *Engine) commit(b *pebble.Batch) error {
 	e.durable.begun.Add(1)
+	e.durable.unflushed.Add(int64(b.Len()))
 	err := b.Commit(pebble.NoSync)
 	e.durable.ended.Add(1)
 	return wrap(errors.Join(err, b.Close()), "commit")
@@ -42,7 +50,7 @@ func (e *Engine) Flush() error {
 	if begun == d.flushed {
 		return nil
 	}
-	if err := e.db.Flush(); err != nil {
+	if err := e.events.unlessStuck(e.db.Flush); err != nil {
 		return wrap(err, "flush")
 	}
 	if begun == ended {
@@ -66,8 +74,11 @@ func (e *Engine) DurableGet(key []byte) ([]byte, error) {
 // nothing to replay.
 func (e *Engine) Close() error {
 	e.reclaimer.close()
-	if e.options.ReadOnly {
-		return wrap(e.db.Close(), "close")
+	var err error
+	if !e.options.ReadOnly {
+		err = e.Flush()
 	}
-	return errors.Join(e.Flush(), wrap(e.db.Close(), "close"))
+	e.events.closing.Store(true)
+	err = errors.Join(err, wrap(e.events.unlessStuck(e.db.Close), "close"))
+	return errors.Join(err, e.noting.close())
 }

@@ -17,7 +17,10 @@ func wrap(err error, what string) error {
 	if err == nil || err == engine.ErrNotFound {
 		return err
 	}
-	if pebble.IsCorruptionError(err) {
+	if d, ok := readDamage(err); ok {
+		return fmt.Errorf("pebble: %s: %w", what, d)
+	}
+	if pebble.IsCorruptionError(err) && !errors.Is(err, kv.ErrCorrupt) {
 		return fmt.Errorf("pebble: %s: %w: %w", what, kv.ErrCorrupt, err)
 	}
 	return fmt.Errorf("pebble: %s: %w", what, err)

@@ -3,6 +3,7 @@ package pebble
 import (
 	"fmt"
 	"log/slog"
+	"sync"
 	"sync/atomic"
 
 	"github.com/cockroachdb/pebble/v2"
@@ -11,7 +12,17 @@ import (
 // events counts and logs what Pebble reports. It is Pebble's logger too.
 type events struct {
 	log     *slog.Logger
+	durable *durable
 	onFlush func()
+	// onFailure is told of the first failure alone.
+	onFailure func(error)
+	failed    sync.Once
+	// closing says that failures are those of the end.
+	closing atomic.Bool
+	// stuck is closed when Pebble can't go on, for the reason that is in reason.
+	stuck  chan struct{}
+	reason error
+	stop   sync.Once
 
 	slowWrites  atomic.Int64
 	writeStalls atomic.Int64
@@ -21,11 +32,26 @@ type events struct {
 	reclaims atomic.Int64
 }
 
-func newEvents(log *slog.Logger, onFlush func()) *events {
-	if onFlush == nil {
-		onFlush = func() {}
+func newEvents(opts *Options, d *durable) *events {
+	ev := &events{
+		durable: d, log: opts.Logger, onFlush: opts.OnFlush, onFailure: opts.OnFailure,
+		stuck: make(chan struct{}),
 	}
-	return &events{log: log, onFlush: onFlush}
+	if ev.onFlush == nil {
+		ev.onFlush = func() {}
+	}
+	if ev.onFailure == nil {
+		ev.onFailure = func(error) {}
+	}
+	return ev
+}
+
+// fail tells the owner that the engine can't be relied on any more.
+func (e *events) fail(err error) {
+	if e.closing.Load() {
+		return
+	}
+	e.failed.Do(func() { e.onFailure(err) })
 }
 
 // listener returns the hooks that Pebble calls. Some are called with its
@@ -34,11 +60,15 @@ func (e *events) listener() *pebble.EventListener {
 	return &pebble.EventListener{
 		BackgroundError: func(err error) {
 			e.failures.Add(1)
-			e.log.Error("storage engine failed in the background", "err", err)
+			e.log.Error("storage engine failed in the background", "err", plain(err))
+			e.fail(wrap(err, "work in the background"))
 		},
 		DataCorruption: func(info pebble.DataCorruptionInfo) {
 			e.corruptions.Add(1)
-			e.log.Error("storage engine found corrupt data", "path", info.Path, "err", info.Details)
+			d := tableDamage(info.Path, info.Details)
+			e.log.Error("storage engine found corrupt data",
+				"file", d.File, "offset", d.Offset, "err", d.What)
+			e.fail(d)
 		},
 		DiskSlow: func(info pebble.DiskSlowInfo) {
 			e.slowWrites.Add(1)
@@ -54,7 +84,11 @@ func (e *events) listener() *pebble.EventListener {
 		LowDiskSpace: func(info pebble.LowDiskSpaceInfo) {
 			e.log.Warn("disk space is low", "free_bytes", info.AvailBytes)
 		},
+		FlushBegin: func(pebble.FlushInfo) {
+			e.durable.flushBegins()
+		},
 		FlushEnd: func(info pebble.FlushInfo) {
+			e.durable.flushEnds()
 			e.log.Debug("storage engine flushed", "bytes", info.InputBytes, "took", info.Duration)
 			e.onFlush()
 		},
@@ -72,9 +106,27 @@ func (e *events) Errorf(format string, args ...any) {
 }
 
 // Fatalf implements pebble.Logger. Pebble calls it where it can't go on, as
-// after a failed fsync; it must not return.
+// after a failed sync of the manifest, and holds its locks. It must not return: who
+// asks for more waits, until the process ends.
 func (e *events) Fatalf(format string, args ...any) {
-	text := fmt.Sprintf(format, args...)
-	e.log.Error("storage engine can't go on", "text", text)
-	panic("storage engine: " + text)
+	err := fmt.Errorf("storage engine can't go on: %s", fmt.Sprintf(format, args...))
+	e.log.Error("storage engine can't go on", "err", err)
+	e.stop.Do(func() {
+		e.reason = err
+		close(e.stuck)
+	})
+	e.fail(err)
+	select {}
+}
+
+// unlessStuck does something, and gives up on it when Pebble can't go on.
+func (e *events) unlessStuck(do func() error) error {
+	done := make(chan error, 1)
+	go func() { done <- do() }()
+	select {
+	case err := <-done:
+		return err
+	case <-e.stuck:
+		return e.reason
+	}
 }

@@ -11,7 +11,6 @@ import (
 	"sync/atomic"
 	"testing"
 
-	"github.com/cockroachdb/pebble/v2"
 	"github.com/cockroachdb/pebble/v2/vfs"
 	"github.com/cockroachdb/pebble/v2/vfs/errorfs"
 
@@ -312,33 +311,5 @@ func TestDamagedTable(t *testing.T) {
 	}
 	if e.Metrics()["corruptions_total"] == 0 {
 		t.Error("no corruption was counted")
-	}
-}
-
-// TestDamagedLog damages Pebble's log where later chunks prove that it was
-// synced; that is no torn tail.
-func TestDamagedLog(t *testing.T) {
-	disk := vfs.NewMem()
-	e := mustOpen(t, Options{FS: disk})
-	defer e.Close()
-	// The log that a new directory begins with has no marks of syncs.
-	fill(t, e, 2, 1, []byte("v"))
-	noError(t, e.Flush())
-	for range 100 {
-		fill(t, e, 2, 10, bytes.Repeat([]byte("v"), 100))
-		noError(t, e.db.LogData(nil, pebble.Sync))
-	}
-	image := vfs.NewMem()
-	ok, err := vfs.Clone(disk, image, testDir, testDir, vfs.CloneTryLink)
-	if err != nil || !ok {
-		t.Fatal(ok, err)
-	}
-	flip(t, image, find(t, image, ".log"))
-	damaged, err := Open(testDir, Options{FS: image})
-	if !errors.Is(err, kv.ErrCorrupt) {
-		if err == nil {
-			noError(t, damaged.Close())
-		}
-		t.Fatalf("open gave %v", err)
 	}
 }

@@ -1,9 +1,10 @@
 package pebble
 
-// DiskUsage implements engine.Engine.
+// DiskUsage implements engine.Engine. What is in memtables counts, too: it will be
+// on disk, and nothing may stop it then.
 func (e *Engine) DiskUsage() (bytes, inUse int64) {
 	m := e.db.Metrics()
-	used := m.DiskSpaceUsage()
+	used := m.DiskSpaceUsage() + uint64(e.durable.unflushed.Load()+e.durable.flushing.Load())
 	idle := m.WAL.ObsoletePhysicalSize + m.Table.ObsoleteSize + m.Table.ZombieSize +
 		m.Table.Garbage.PointDeletionsBytesEstimate + m.Table.Garbage.RangeDeletionsBytesEstimate
 	return int64(used), int64(used - min(idle, used))
@@ -15,7 +16,6 @@ func (e *Engine) Metrics() map[string]float64 {
 	return map[string]float64{
 		"disk_bytes":               float64(m.DiskSpaceUsage()),
 		"memtable_bytes":           float64(m.MemTable.Size),
-		"wal_bytes":                float64(m.WAL.Size),
 		"tables":                   float64(m.Total().TablesCount),
 		"l0_tables":                float64(m.Levels[0].TablesCount),
 		"read_amplification":       float64(m.ReadAmp()),

@@ -78,25 +78,34 @@ func TestOnFlush(t *testing.T) {
 
 func TestEvents(t *testing.T) {
 	var out bytes.Buffer
-	ev := newEvents(slog.New(slog.NewTextHandler(&out, nil)), nil)
+	var told []error
+	ev := newEvents(&Options{
+		Logger:    slog.New(slog.NewTextHandler(&out, nil)),
+		OnFailure: func(err error) { told = append(told, err) },
+	}, &durable{})
 	l := ev.listener()
 	l.BackgroundError(errors.New("boom"))
 	l.DiskSlow(pebble.DiskSlowInfo{Path: "slow.sst"})
 	l.WriteStallBegin(pebble.WriteStallBeginInfo{Reason: "full"})
 	l.WriteStallEnd()
-	l.DataCorruption(pebble.DataCorruptionInfo{Path: "bad.sst"})
+	l.DataCorruption(pebble.DataCorruptionInfo{
+		Path: "bad.sst", Details: errors.New("block 12/99: bad"),
+	})
 	ev.Errorf("number %d", 7)
 	ev.Infof("hidden")
-	func() {
-		defer func() {
-			if recover() == nil {
-				t.Error("Fatalf returned")
-			}
-		}()
-		ev.Fatalf("fsync of %s failed", "log")
-	}()
+	err := ev.unlessStuck(func() error {
+		ev.Fatalf("fsync of %s failed", "manifest")
+		t.Error("Fatalf returned")
+		return nil
+	})
+	if err == nil || !strings.Contains(err.Error(), "fsync of manifest failed") {
+		t.Errorf("who waits is told %v", err)
+	}
+	if len(told) != 1 || !strings.Contains(told[0].Error(), "boom") {
+		t.Errorf("the owner was told %v, want the first failure", told)
+	}
 	for _, want := range []string{
-		"boom", "slow.sst", "full", "bad.sst", "number 7", "fsync of log",
+		"boom", "slow.sst", "full", "bad.sst", "offset=12", "number 7", "fsync of manifest",
 	} {
 		if !strings.Contains(out.String(), want) {
 			t.Errorf("the log lacks %q", want)

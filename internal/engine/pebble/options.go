@@ -11,8 +11,7 @@ import (
 
 // formatVersion is the format of files on disk. It is raised on purpose, in a
 // release of its own, because older programs can't open newer files. This
-// one has columnar blocks, tables whose footer is checked, and log chunks that
-// tell a torn tail from damage in what was synced.
+// one has columnar blocks, and tables whose footer is checked.
 const formatVersion = pebble.FormatTableFormatV6
 
 const (
@@ -48,8 +47,8 @@ func pebbleOptions(opts Options, ev *events, opened *atomic.Bool) *pebble.Option
 		CacheSize:                   opts.CacheBytes,
 		MemTableSize:                opts.MemtableBytes,
 		MemTableStopWritesThreshold: memtablesMax,
+		DisableWAL:                  true, // the Raft log is the write-ahead log
 		BytesPerSync:                syncBytes,
-		WALBytesPerSync:             syncBytes,
 		L0CompactionThreshold:       l0Compact,
 		L0StopWritesThreshold:       l0Stop,
 		FlushDelayDeleteRange:       deleteRangeDelay,

@@ -6,14 +6,15 @@
 // errors and metrics. Only package node and tests open it; everyone else sees
 // engine.Engine.
 //
-//	Commit ──▶ WAL (unsynced) + memtable ──flush──▶ L0 ──compaction──▶ L6
-//	                                                 ▲                 ▲
-//	               large Ingest ── synced sstables ──┴─────────────────┘
+//	Commit ──▶ memtable ──flush──▶ L0 ──compaction──▶ L6
+//	                                ▲                 ▲
+//	 large Ingest ── synced tables ─┴─────────────────┘
 //
 // Invariants:
 //
-//  1. Pebble's own log is written in commit order and never synced by
-//     Commit, so a crash leaves a prefix of the commits.
+//  1. Memtables are flushed in the order of the commits, each as a whole, and Pebble
+//     keeps no log of its own. So a crash leaves a prefix of the commits, and so does
+//     a manifest that lost its end (docs/decisions/0013).
 //  2. What is in sstables is durable, and nothing else counts as durable:
 //     DurableGet reads them alone, and Flush moves all commits there.
 //  3. An ingest is durable after everything committed before it. A small one
@@ -23,6 +24,7 @@
 package pebble
 
 import (
+	"errors"
 	"log/slog"
 	"sync/atomic"
 
@@ -48,6 +50,12 @@ type Options struct {
 	// OnFlush is called when a memtable was flushed, so that DurableGet may
 	// show more than before. It must not block nor call the engine.
 	OnFlush func()
+	// OnFailure is called once, with the first reason why the engine can't be relied
+	// on any more: a table that fails its checks (Damage), a flush or a compaction that
+	// failed, or a sync after which nobody knows what is stored. The process should
+	// stop then, without Close, which may wait for ever. It must not block nor call the
+	// engine.
+	OnFailure func(error)
 }
 
 // Engine is an engine.Engine on Pebble.
@@ -57,6 +65,12 @@ type Engine struct {
 	options *pebble.Options
 	events  *events
 	durable durable
+	// noting notes how far the manifest is synced. badNote is the damage of the
+	// note that was found, if any.
+	noting  *notingFS
+	badNote error
+	// opened is set once compactions may begin.
+	opened atomic.Bool
 	// reclaimer gives space back.
 	reclaimer *reclaimer
 	// ingests counts ingests, to name their files.
@@ -67,41 +81,61 @@ type Engine struct {
 
 var _ engine.Engine = (*Engine)(nil)
 
+var discard = slog.New(slog.DiscardHandler)
+
 // Open opens the engine in dir, and creates dir if there is none. It fails if
-// another process has it open, and with kv.ErrCorrupt if files are damaged.
+// another process has it open, and with kv.ErrCorrupt if files are damaged; then
+// nothing has been changed.
 // Time to open depends on the commits that are in no sstable, not on the data.
 func Open(dir string, opts Options) (*Engine, error) {
 	if opts.Logger == nil {
-		opts.Logger = slog.New(slog.DiscardHandler)
+		opts.Logger = discard
 	}
 	e := &Engine{
 		dir:        dir,
-		events:     newEvents(opts.Logger, opts.OnFlush),
 		tableBytes: tableBytesDefault,
 		reclaimer:  newReclaimer(),
 	}
-	var opened atomic.Bool
-	e.options = pebbleOptions(opts, e.events, &opened)
-	db, err := pebble.Open(dir, e.options)
-	if err != nil {
+	e.events = newEvents(&opts, &e.durable)
+	e.options = pebbleOptions(opts, e.events, &e.opened)
+	if err := e.events.unlessStuck(e.open); err != nil {
 		return nil, wrap(err, "open "+dir)
 	}
-	e.db = db
 	if opts.ReadOnly {
 		return e, nil
 	}
 	if err := e.resetIngestDir(); err != nil {
-		return nil, joinClose(err, db)
+		return nil, joinClose(err, e.db)
 	}
-	opened.Store(true)
-	if db.Metrics().Compact.EstimatedDebt == 0 {
+	e.opened.Store(true)
+	if e.db.Metrics().Compact.EstimatedDebt == 0 {
 		return e, nil
 	}
 	// What may be compacted now is noticed after a flush.
-	if _, err := db.AsyncFlush(); err != nil {
-		return nil, joinClose(wrap(err, "flush "+dir), db)
+	if _, err := e.db.AsyncFlush(); err != nil {
+		return nil, joinClose(wrap(err, "flush "+dir), e.db)
 	}
 	return e, nil
+}
+
+// open has Pebble open what has passed inspection.
+func (e *Engine) open() error {
+	found, err := inspect(e.options.FS, e.dir, e.options)
+	if err != nil {
+		return err
+	}
+	if found.torn > 0 {
+		e.events.log.Warn("the engine's manifest ends in a torn record", "offset", found.torn)
+	}
+	if e.badNote = found.note; e.badNote != nil {
+		e.events.log.Warn("the engine's note is of no use, and made anew", "err", e.badNote)
+	}
+	e.noting = &notingFS{FS: e.options.FS, path: e.options.FS.PathJoin(e.dir, noteName)}
+	e.options.FS = e.noting
+	if e.db, err = pebble.Open(e.dir, e.options); err != nil {
+		return errors.Join(e.openDamage(err), e.noting.close())
+	}
+	return nil
 }
 
 // Get implements engine.Reader.
