@@ -22,18 +22,13 @@ func Apply(
 func ApplyPart(
 	b engine.Batch, recent *Recent, shard kv.ShardID, rev kv.Revision, part Part,
 ) error {
-	if rev < kv.FirstRevision || rev > kv.RevisionMax {
-		return fmt.Errorf("%w: shard %v applies the impossible revision %d",
-			kv.ErrCorrupt, shard, int64(rev))
+	if err := part.Check(rev); err != nil {
+		return fmt.Errorf("shard %v: %w", shard, err)
 	}
 	s := getScratch()
 	defer s.release()
 	for i := range part.Writes {
 		w := &part.Writes[i]
-		if w.Create > rev {
-			return fmt.Errorf("%w: shard %v applies %q at %v, created later, at %v",
-				kv.ErrCorrupt, shard, w.Key, rev, w.Create)
-		}
 		s.key = keyspace.VersionKey(s.key[:0], w.Key, rev)
 		s.value = keyspace.AppendVersion(s.value[:0], w.stored())
 		if err := b.Set(s.key, s.value); err != nil {

@@ -23,6 +23,21 @@ func (p *Part) sub(i int) uint32 {
 	return p.Subs[i]
 }
 
+// Check refuses with kv.ErrCorrupt what can't be applied at a revision: one that is
+// impossible, and a key that was created later.
+func (p *Part) Check(rev kv.Revision) error {
+	if rev < kv.FirstRevision || rev > kv.RevisionMax {
+		return fmt.Errorf("%w: the impossible revision %d", kv.ErrCorrupt, int64(rev))
+	}
+	for i := range p.Writes {
+		if w := &p.Writes[i]; w.Create > rev {
+			return fmt.Errorf("%w: %q at %v is created later, at %v",
+				kv.ErrCorrupt, w.Key, rev, w.Create)
+		}
+	}
+	return nil
+}
+
 // Split cuts the writes of a transaction into parts, by the shard that of
 // tells for a key. The parts share bytes with writes.
 func Split(writes []Write, of func(key []byte) kv.ShardID) map[kv.ShardID]*Part {

@@ -27,6 +27,7 @@ func (r *Replica) submitDecide(now wire.Instant, from Origin, d *wire.Decide, ou
 		r.Confirm(now, from, outcomeResponse(&outcome{state: wire.OutcomeAborted}), out)
 	case h.deciding:
 		h.askers = append(h.askers, from)
+	case r.refuseParts(h, from, d.Revision, d.Effect, d.Others, out):
 	default:
 		rec := &decideRecord{
 			txn: d.Txn, commit: true, revision: d.Revision, effect: d.Effect, others: d.Others,
@@ -50,6 +51,23 @@ func (r *Replica) proposeEnd(h *held, data []byte) bool {
 	return h.deciding
 }
 
+// refuseParts refuses what could not be applied, and reports whether it did. Once it is
+// in the log it would stop every replica, however often they start.
+func (r *Replica) refuseParts(
+	h *held, from Origin, rev kv.Revision, effect []byte, others []wire.Part, out *Output,
+) bool {
+	_, err := r.partOf(h, rev, effect)
+	for i := range others {
+		if _, bad := decodePart(rev, others[i].Effect); bad != nil {
+			err = fmt.Errorf("part of shard %v: %w", others[i].Shard, bad)
+		}
+	}
+	if err != nil {
+		r.fail(from, kv.Invalid("transaction %v: %v", h.txn, err), out)
+	}
+	return err != nil
+}
+
 // submitResolve ends a hold as somebody says who knows: the primary shard after
 // its record, or the coordinator of a transaction that it gave up itself. The
 // primary shard forgets what is confirmed here, so that has to be certain.
@@ -67,6 +85,7 @@ func (r *Replica) submitResolve(now wire.Instant, from Origin, s *wire.Resolve, 
 		r.answer(from, &wire.Response{Code: wire.CodeRetry}, out)
 	case h.deciding:
 		h.askers = append(h.askers, from)
+	case s.Commit && r.refuseParts(h, from, s.Revision, s.Effect, nil, out):
 	default:
 		rec := &resolveRecord{
 			txn: s.Txn, token: h.token, commit: s.Commit, revision: s.Revision, effect: s.Effect,
@@ -148,15 +167,8 @@ func (r *Replica) applyResolve(b engine.Batch, body []byte) error {
 
 // applyPart writes what a transaction does here, at its revision.
 func (r *Replica) applyPart(b engine.Batch, h *held, rev kv.Revision, effect []byte) error {
-	if len(effect) == 0 {
-		return nil
-	}
-	if rev <= h.lower || rev <= r.closed.upTo && r.cfg.Mutant != mutant.ClosePastLock {
-		return fmt.Errorf("transaction %v commits at %v, but %v is closed and its bound is %v",
-			h.txn, rev, r.closed.upTo, h.lower)
-	}
-	part, err := mvcc.DecodePart(effect)
-	if err != nil {
+	part, err := r.partOf(h, rev, effect)
+	if err != nil || len(effect) == 0 {
 		return err
 	}
 	if err := mvcc.ApplyPart(b, r.recent, r.cfg.Shard, rev, part); err != nil {
@@ -165,6 +177,31 @@ func (r *Replica) applyPart(b engine.Batch, h *held, rev kv.Revision, effect []b
 	r.state.applied.Revision = max(r.state.applied.Revision, rev)
 	r.feeds.applied(rev, part.Writes, part.Subs)
 	return nil
+}
+
+// partOf decodes what a transaction that a hold is of does here, if it can be applied.
+func (r *Replica) partOf(h *held, rev kv.Revision, effect []byte) (mvcc.Part, error) {
+	part, err := decodePart(rev, effect)
+	if err != nil || len(effect) == 0 {
+		return part, err
+	}
+	if rev <= h.lower || rev <= r.closed.upTo && r.cfg.Mutant != mutant.ClosePastLock {
+		return part, fmt.Errorf("transaction %v commits at %v, but %v is closed and its bound is %v",
+			h.txn, rev, r.closed.upTo, h.lower)
+	}
+	return part, nil
+}
+
+// decodePart decodes a part, which may be empty, and checks it.
+func decodePart(rev kv.Revision, effect []byte) (mvcc.Part, error) {
+	if len(effect) == 0 && rev >= 0 && rev <= kv.RevisionMax {
+		return mvcc.Part{}, nil
+	}
+	part, err := mvcc.DecodePart(effect)
+	if err == nil {
+		err = part.Check(rev)
+	}
+	return part, err
 }
 
 // applyEnd forgets a hold and answers who waits for that.

@@ -108,6 +108,9 @@ func (r *Replica) submitLease(now wire.Instant, from Origin, req *wire.Lease, ou
 		r.answer(from, &wire.Response{Code: wire.CodeRetry}, out)
 	case waits >= leaseWaitsMax:
 		r.fail(from, kv.ErrTooManyRequests, out)
+	case req.Life == 0 && (req.Op == wire.LeaseClose || req.Op == wire.LeaseForget):
+		// Its entry could not be applied, by any replica.
+		r.fail(from, kv.Invalid("lease %d: its life is 0", req.ID), out)
 	case req.Op == wire.LeaseActivate:
 		r.activate(from, req.ID, out)
 	case req.Op == wire.LeaseClose:
