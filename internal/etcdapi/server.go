@@ -12,6 +12,7 @@ import (
 	"google.golang.org/grpc"
 	healthpb "google.golang.org/grpc/health/grpc_health_v1"
 
+	"github.com/miruvor/miruvor/internal/admission"
 	"github.com/miruvor/miruvor/internal/kv"
 )
 
@@ -87,6 +88,8 @@ func New(opts Options) *API {
 		metrics:  newMetrics(opts.Registry),
 		rooms:    newRooms(opts.RequestTimeout),
 	}
+	opts.Registry.MustRegister(
+		admission.NewCollector("grpc", a.rooms.reads.limiter, a.rooms.writes.limiter))
 	a.draining, a.drain = context.WithCancel(context.Background())
 	return a
 }

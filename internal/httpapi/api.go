@@ -15,9 +15,9 @@
 //	    parameter or field is refused with a problem that names it.
 //	 3. Every answer carries Miruvor-Revision. An error carries the highest
 //	    revision that this API has answered with, if the store told none.
-//	 4. Memory is bounded: bodies by Limits, JSON answers by a page, NDJSON
-//	    streams by a page as well, whatever their length, and a watch by a
-//	    revision. What a client may take for each is bounded, too.
+//	 4. Memory is bounded: requests under way by rooms, bodies by Limits, JSON
+//	    answers by a page, NDJSON streams by a page as well, whatever their
+//	    length, and a watch by a revision. What a client may take for each is bounded, too.
 //
 // docs/http-api.md describes the API for users, openapi.json for programs.
 package httpapi
@@ -32,6 +32,7 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus"
 
+	"github.com/miruvor/miruvor/internal/admission"
 	"github.com/miruvor/miruvor/internal/kv"
 )
 
@@ -71,6 +72,7 @@ type api struct {
 	maintainer kv.Maintainer
 
 	limits  kv.Limits
+	rooms   rooms
 	router  *router
 	metrics *metrics
 	// seen is the highest revision that was answered with.
@@ -109,11 +111,13 @@ func New(store kv.Store, opts Options) http.Handler {
 		maintainer: opts.Maintainer,
 
 		limits:  opts.Limits,
+		rooms:   newRooms(opts.RequestTimeout),
 		metrics: newMetrics(opts.Registry),
 
 		timeout:   opts.RequestTimeout,
 		heartbeat: opts.WatchHeartbeat,
 	}
+	opts.Registry.MustRegister(admission.NewCollector("http", a.rooms.reads, a.rooms.writes))
 	a.draining, a.drain = context.WithCancel(context.Background())
 	a.router = newRouter(a.routes(opts))
 	return a

@@ -31,24 +31,29 @@ type method struct {
 // routes is the whole API.
 func (a *api) routes(opts Options) []route {
 	routes := []route{
-		{"/v1/kv", []method{{"GET", a.listKeys}, {"DELETE", a.deleteKeys}}},
-		{keyRoute + "{key}", []method{
-			{"GET", a.getKey}, {"HEAD", a.getKey}, {"PUT", a.putKey}, {"DELETE", a.deleteKey},
+		{"/v1/kv", []method{
+			{"GET", a.reading(a.listKeys)}, {"DELETE", a.writing(a.deleteKeys)},
 		}},
-		{"/v1/txn", []method{{"POST", a.txn}}},
+		{keyRoute + "{key}", []method{
+			{"GET", a.reading(a.getKey)}, {"HEAD", a.reading(a.getKey)},
+			{"PUT", a.writing(a.putKey)}, {"DELETE", a.writing(a.deleteKey)},
+		}},
+		{"/v1/txn", []method{{"POST", a.writing(a.txn)}}},
 		{watchRoute, []method{{"GET", a.watch}}},
 		{watchRoute + "/{name}" + progressSuffix, []method{{"POST", a.askProgress}}},
-		{"/v1/leases", []method{{"GET", a.listLeases}, {"POST", a.grantLease}}},
+		{"/v1/leases", []method{
+			{"GET", a.listLeases}, {"POST", a.writing(a.grantLease)},
+		}},
 		{leaseRoute + "{id}" + keepAliveSuffix, []method{{"POST", a.keepAlive}}},
 		{leaseRoute + "{id}", []method{{"GET", a.getLease}, {"DELETE", a.revokeLease}}},
 		{"/v1/compact", []method{{"POST", a.compact}}},
 		{"/v1/status", []method{{"GET", a.status}}},
 
 		{"/", []method{{"GET", a.index}}},
-		{readRoute + "{key}", []method{{"GET", a.originalRead}}},
-		{writeRoute + "{key}/{value}", []method{{"POST", a.originalWrite}}},
-		{updateRoute + "{key}/{value}", []method{{"PUT", a.originalUpdate}}},
-		{deleteRoute + "{key}", []method{{"DELETE", a.originalDelete}}},
+		{readRoute + "{key}", []method{{"GET", a.reading(a.originalRead)}}},
+		{writeRoute + "{key}/{value}", []method{{"POST", a.writing(a.originalWrite)}}},
+		{updateRoute + "{key}/{value}", []method{{"PUT", a.writing(a.originalUpdate)}}},
+		{deleteRoute + "{key}", []method{{"DELETE", a.writing(a.originalDelete)}}},
 
 		{"/metrics", []method{{"GET", a.metricsHandler(opts.Registry)}}},
 		{"/openapi.json", []method{{"GET", a.openAPI}}},

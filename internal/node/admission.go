@@ -22,15 +22,20 @@ const targetPart = 8
 type entrances map[kv.ShardID]*entrance
 
 // entrance is that of one shard.
-type entrance struct{ reads, writes *admission.Limiter }
+type entrance struct {
+	reads, writes *admission.Limiter
+	metrics       *admission.Collector
+}
 
 func newEntrances(m placement.Map, requestTimeout time.Duration) entrances {
 	target := requestTimeout / targetPart
 	all := entrances{}
 	add := func(shard kv.ShardID) {
-		all[shard] = &entrance{
+		e := &entrance{
 			reads: admission.New(target, time.Now), writes: admission.New(target, time.Now),
 		}
+		e.metrics = admission.NewCollector(shard.String(), e.reads, e.writes)
+		all[shard] = e
 	}
 	add(m.System.ID)
 	for i := range m.Shards {

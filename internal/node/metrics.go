@@ -34,6 +34,9 @@ func (c collector) Describe(ch chan<- *prometheus.Desc) {
 		ch <- m.desc
 	}
 	ch <- logSync
+	for _, e := range c.n.entrances {
+		e.metrics.Describe(ch)
+	}
 }
 
 // Collect implements prometheus.Collector.
@@ -65,6 +68,9 @@ func (c collector) Collect(ch chan<- prometheus.Metric) {
 	}
 	out.set(engineMetrics, c.n.engine.Metrics())
 	out.log(c.n.raftlog.Metrics())
+	for _, e := range c.n.entrances {
+		e.metrics.Collect(ch)
+	}
 }
 
 // sink sends metrics on.
