@@ -64,3 +64,24 @@ func sumTicks(fields ...[]byte) (time.Duration, error) {
 	}
 	return sum, nil
 }
+
+// Resident is what each process of the cluster holds in memory, in bytes.
+func (c *Cluster) Resident() ([]int64, error) {
+	var list []int64
+	for _, p := range c.processes {
+		statm, err := os.ReadFile(fmt.Sprintf("/proc/%d/statm", p.cmd.Process.Pid))
+		if err != nil {
+			return nil, err
+		}
+		fields := bytes.Fields(statm)
+		if len(fields) < 2 {
+			return nil, fmt.Errorf("cluster: statm of %d fields", len(fields))
+		}
+		pages, err := strconv.ParseInt(string(fields[1]), 10, 64)
+		if err != nil {
+			return nil, err
+		}
+		list = append(list, pages*int64(os.Getpagesize()))
+	}
+	return list, nil
+}

@@ -59,11 +59,17 @@ func Dial(address string) (*Conn, error) {
 	if err != nil {
 		return nil, err
 	}
+	return Open(socket, address)
+}
+
+// Open is Dial over a socket that is there already, to a server called authority. The socket is the
+// connection's, also if it can't be opened.
+func Open(socket net.Conn, authority string) (*Conn, error) {
 	c := &Conn{socket: socket}
 	c.reader = newReader(bufio.NewReaderSize(socket, bufferBytes))
-	c.writer = newWriter(address, bufio.NewWriterSize(socket, bufferBytes))
+	c.writer = newWriter(authority, bufio.NewWriterSize(socket, bufferBytes))
 	if err := c.open(); err != nil {
-		return nil, errors.Join(fmt.Errorf("h2: %s: %w", address, err), socket.Close())
+		return nil, errors.Join(fmt.Errorf("h2: %s: %w", authority, err), socket.Close())
 	}
 	return c, nil
 }
