@@ -161,9 +161,11 @@ func (h *host) compact(rev kv.Revision) {
 	}
 }
 
+func leaseRequest(req wire.Lease) worker.Request { return worker.Request{Lease: &req} }
+
 // lease asks about a lease.
 func (h *host) lease(req wire.Lease) (*wire.LeaseResponse, error) {
-	r := h.st.await(h.ask(worker.Request{Lease: &req}))
+	r := h.st.await(h.ask(leaseRequest(req)))
 	return r.Lease, r.Err
 }
 

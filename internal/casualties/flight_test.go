@@ -44,6 +44,16 @@ func (st *stage) land(f *flight) {
 	}
 }
 
+// ground ends the flights of a node that dies.
+func (st *stage) ground(h *host) {
+	st.flights = slices.DeleteFunc(st.flights, func(f *flight) bool {
+		if f.from == h {
+			st.must(f.View.Close())
+		}
+		return f.from == h
+	})
+}
+
 // restore hands the snapshot over; the error tells why it was refused.
 func (f *flight) restore() error {
 	st := f.from.st

@@ -11,6 +11,7 @@ import (
 
 	"github.com/miruvor/miruvor/internal/engine"
 	"github.com/miruvor/miruvor/internal/engine/memory"
+	"github.com/miruvor/miruvor/internal/engine/pebble"
 	"github.com/miruvor/miruvor/internal/kv"
 	"github.com/miruvor/miruvor/internal/member"
 	"github.com/miruvor/miruvor/internal/placement"
@@ -26,7 +27,7 @@ type host struct {
 	st     *stage
 	id     kv.NodeID
 	fs     *vfs.MemFS
-	engine *memory.Engine
+	engine engine.Engine
 	// directory is the incarnation of the directory on disk.
 	directory kv.Incarnation
 	// boot counts the lives of the process.
@@ -64,11 +65,14 @@ type save struct {
 	appended, told bool
 }
 
-const logDir = "log"
+const logDir, engineDir = "log", "engine"
 
 // format gives the node an empty directory.
 func (h *host) format() {
-	h.fs, h.engine = vfs.NewCrashableMem(), memory.New()
+	h.fs = vfs.NewCrashableMem()
+	if !h.st.set.pebble {
+		h.engine = memory.New()
+	}
 	h.directory = kv.Incarnation(uint64(h.id)<<32 | uint64(h.boot+1))
 }
 
@@ -87,6 +91,12 @@ func (h *host) start() {
 		Logger: slog.New(slog.DiscardHandler),
 	})
 	h.st.must(err)
+	if h.st.set.pebble {
+		h.engine, err = pebble.Open(engineDir, pebble.Options{
+			FS: h.fs, MemtableBytes: 64 << 10, CacheBytes: 1 << 20,
+		})
+		h.st.must(err)
+	}
 	h.member, err = member.Open(h.memberConfig())
 	h.st.must(err)
 	h.work(true)
@@ -202,7 +212,9 @@ func (h *host) crash() {
 	}
 	h.crashes++
 	h.fs = h.fs.CrashClone(vfs.CrashCloneCfg{})
-	h.engine = h.engine.Crash(rand.New(rand.NewPCG(uint64(h.id), uint64(h.crashes))))
+	if e, ok := h.engine.(*memory.Engine); ok {
+		h.engine = e.Crash(rand.New(rand.NewPCG(uint64(h.id), uint64(h.crashes))))
+	}
 	h.stop()
 }
 
@@ -227,7 +239,18 @@ func (h *host) stop() {
 	for _, o := range h.ops {
 		o.lost = true
 	}
+	h.st.ground(h)
+	h.closeEngine()
 	h.process, h.paused, h.slow, h.fuse = process{}, false, false, 0
+}
+
+// closeEngine ends what an engine of a real node does by itself. What it writes at its end
+// goes to a file system that nobody looks at any more.
+func (h *host) closeEngine() {
+	if e, ok := h.engine.(*pebble.Engine); ok {
+		h.st.must(e.Close())
+		h.engine = nil
+	}
 }
 
 // pause stops the process; its clock runs on, and messages to it wait.

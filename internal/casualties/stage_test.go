@@ -22,7 +22,9 @@ type setting struct {
 	// bounds and watches, if set, change the bounds of a real node.
 	bounds  func(*replica.Bounds)
 	watches func(*watch.Bounds)
-	bug     mutant.Mutant
+	// pebble gives the nodes the engine of real ones.
+	pebble bool
+	bug    mutant.Mutant
 }
 
 // stage is a cluster on which a scene is played.
@@ -98,6 +100,8 @@ func (st *stage) close() {
 		if h.log != nil {
 			_ = h.log.Close()
 		}
+		st.ground(h)
+		h.closeEngine()
 	}
 }
 

@@ -3,8 +3,10 @@ package casualties
 import (
 	"bytes"
 	"errors"
+	"slices"
 	"time"
 
+	"github.com/miruvor/miruvor/internal/engine"
 	"github.com/miruvor/miruvor/internal/keyspace"
 	"github.com/miruvor/miruvor/internal/kv"
 	"github.com/miruvor/miruvor/internal/mvcc"
@@ -119,10 +121,13 @@ func (st *stage) compare(s placement.Shard) {
 }
 
 // pairs is everything that the node holds of a shard.
-func (h *host) pairs(s placement.Shard) [][2][]byte {
+func (h *host) pairs(s placement.Shard) [][2][]byte { return h.pairsOf(h.engine, s) }
+
+// pairsOf is pairs in a state of the engine.
+func (h *host) pairsOf(r engine.Reader, s placement.Shard) [][2][]byte {
 	var list [][2][]byte
 	for _, span := range keyspace.Spans(s.ID, s.Range) {
-		it, err := h.engine.NewIter(span.Start, span.End)
+		it, err := r.NewIter(span.Start, span.End)
 		h.st.must(err)
 		for ok := it.First(); ok; ok = it.Next() {
 			list = append(list, [2][]byte{bytes.Clone(it.Key()), bytes.Clone(it.Value())})
@@ -130,6 +135,12 @@ func (h *host) pairs(s placement.Shard) [][2][]byte {
 		h.st.must(errors.Join(it.Error(), it.Close()))
 	}
 	return list
+}
+
+func equal(a, b [][2][]byte) bool {
+	return slices.EqualFunc(a, b, func(x, y [2][]byte) bool {
+		return bytes.Equal(x[0], y[0]) && bytes.Equal(x[1], y[1])
+	})
 }
 
 // recall fails unless every put that was answered can be read at its revision, if that
