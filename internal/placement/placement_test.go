@@ -159,21 +159,3 @@ func TestReplacingAReplica(t *testing.T) {
 		t.Errorf("two replicas on a node: %v", err)
 	}
 }
-
-func FuzzDecodeDescriptor(f *testing.F) {
-	m := Map{}
-	s := Shard{ID: 1, Epoch: 1, Nodes: []kv.NodeID{1, 2, 3}}
-	m.Shards = []Shard{s}
-	d := NewDescriptor(s)
-	f.Add(d.Encode())
-	f.Add(m.Encode())
-	f.Add([]byte(`{"replicas":[{"id":0}]}`))
-	f.Fuzz(func(t *testing.T, data []byte) {
-		if d, err := DecodeDescriptor(data); err == nil && d.Voters() == 0 {
-			t.Error("accepted without voters")
-		}
-		if m, err := DecodeMap(data); err == nil {
-			m.Locate([]byte("k")) // must find a shard
-		}
-	})
-}
