@@ -145,7 +145,7 @@ func (a *Answer) decode(kind Kind, in []byte) error {
 			a.Revision, err = number64(content, 3)
 		case number == 2 && kind == Txn:
 			a.Succeeded = value != 0
-		case number == 2 && kind != Put:
+		case number == 2 && kind != Put && content != nil:
 			if a.Keys++; a.Keys == 1 {
 				a.FirstKey, err = bytesOf(content, 1)
 			}
