@@ -19,8 +19,9 @@
 // two. It has no goroutine and no clock of its own.
 //
 //  1. live never exceeds the limit by more than one request.
-//  2. The limit lies between LimitMin and LimitMax. While there is room, it goes to
-//     LimitIdle, which is what a burst may have before anything is known of it.
+//  2. The limit lies between LimitMin and LimitMax, but for LimitStalled while nothing
+//     is done. While there is room, it goes to LimitIdle, which is what a burst may
+//     have before anything is known of it.
 //  3. Nothing that was let in is ever put out.
 //
 // Requests are counted in units: one, and one more for each UnitBytes of what they carry,

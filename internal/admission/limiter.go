@@ -7,15 +7,17 @@ import (
 )
 
 // UnitBytes is how much a request may carry for a unit.
-const UnitBytes = 16 << 10
+const UnitBytes = 64 << 10
 
 // Bounds of a limit, in units.
 const (
-	// LimitMin is enough that what is done together (a sync of the disk serves all
-	// who wait for it) shows how much could be done.
-	LimitMin  = 256
-	LimitIdle = 4096
-	LimitMax  = 16384
+	// LimitMin is let in however long it takes: clients that wait for their answers
+	// before they ask again are no flood, and are not refused.
+	LimitMin = 1024
+	// LimitStalled is for who does nothing at all.
+	LimitStalled = 64
+	LimitIdle    = 4096
+	LimitMax     = 8192
 )
 
 const (
@@ -23,6 +25,9 @@ const (
 	// long the limit takes to follow a change.
 	window = 50 * time.Millisecond
 	memory = 4 * window
+	// patience is how long nothing may be done before a server counts as stalled: a
+	// slow disk, or the choice of a leader, take less.
+	patience = 20 * window
 	// calm is how long it takes to go back to LimitIdle.
 	calm = 20 * window
 	// eventsATurn lie between two looks at the clock.
@@ -39,9 +44,11 @@ type Limiter struct {
 	done, refused, refusals atomic.Int64
 	events                  atomic.Uint32
 
-	// turning is held by who looks at the clock; began is the start of this window.
+	// turning is held by who looks at the clock; began is the start of this window,
+	// still for how long nothing was done before it.
 	turning sync.Mutex
 	began   time.Time
+	still   time.Duration
 }
 
 // New makes a limiter that lets in what is done within about target. now is the
@@ -101,12 +108,21 @@ func (l *Limiter) turn(elapsed time.Duration) {
 	done, refused := l.done.Swap(0), l.refused.Swap(0)
 	limit, live := l.limit.Load(), l.live.Load()
 	if refused == 0 && live <= limit/2 {
+		l.still = 0
 		l.limit.Store(toward(limit, LimitIdle, elapsed, calm))
 		return
 	}
-	// What was done in the window would take Target to be done, if it were this much.
-	goal := int64(float64(done) * float64(l.target) / float64(elapsed))
-	l.limit.Store(toward(limit, min(max(goal, LimitMin), LimitMax), elapsed, memory))
+	if l.still += elapsed; done > 0 {
+		l.still = 0
+	}
+	switch {
+	case l.still >= patience:
+		l.limit.Store(toward(limit, LimitStalled, elapsed, memory))
+	case done > 0:
+		// So much would take as long as target.
+		goal := int64(float64(done) * float64(l.target) / float64(elapsed))
+		l.limit.Store(toward(limit, min(max(goal, LimitMin), LimitMax), elapsed, memory))
+	}
 }
 
 // toward goes a part of the way, all of it if the time was long.

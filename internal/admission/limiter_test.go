@@ -79,13 +79,19 @@ func TestOverload(t *testing.T) {
 				t.Errorf("%g/s: takes %v at first, more than %v", capacity, w.worst, most)
 			}
 			w.run(10*capacity, 5*time.Second)
-			if most := target * 3 / 2; w.worst > most {
+			least := time.Duration(LimitMin / capacity * float64(time.Second))
+			if most := max(target, least) * 3 / 2; w.worst > most {
 				t.Errorf("%g/s: takes %v, more than %v", capacity, w.worst, most)
+			}
+			right := min(max(capacity*target.Seconds(), LimitMin), LimitMax)
+			if limit := float64(w.l.Load().Limit); limit < 0.7*right || limit > 1.3*right ||
+				limit > LimitMax {
+				t.Errorf("%g/s: the limit is %g, not about %g", capacity, limit, right)
 			}
 			if least := 0.95 * 5 * capacity; float64(w.done) < least {
 				t.Errorf("%g/s: does %d, less than %g", capacity, w.done, least)
 			}
-			w.run(capacity/2, 2*time.Second)
+			w.run(capacity/2, 4*time.Second)
 			w.run(capacity/2, 2*time.Second)
 			if w.refused > 0 || w.worst > 2*batch+time.Millisecond {
 				t.Errorf("%g/s: afterwards %d are refused, and it takes %v",
@@ -104,7 +110,8 @@ func TestStall(t *testing.T) {
 	if live := w.l.Load().Live; live > LimitIdle {
 		t.Errorf("%d wait for a server that does nothing", live)
 	}
-	if limit := w.l.Load().Limit; limit != LimitMin {
+	w.run(8000, time.Second)
+	if limit := w.l.Load().Limit; limit != LimitStalled {
 		t.Errorf("the limit is %d while nothing is done", limit)
 	}
 	w.capacity = 10_000
@@ -123,12 +130,38 @@ func TestFailuresShowNothing(t *testing.T) {
 		l.Take(1)
 	}
 	for range 300_000 {
-		at = at.Add(10 * time.Microsecond)
+		at = at.Add(100 * time.Microsecond)
 		l.Leave(1, false)
 		l.Take(1)
 	}
-	if limit := l.Load().Limit; limit != LimitMin {
+	if limit := l.Load().Limit; limit != LimitStalled {
 		t.Errorf("the limit is %d", limit)
+	}
+}
+
+// TestClientsThatWait: as many clients as LimitMin, each of which waits for its answer,
+// are never refused, however slow the server, nor after it has stood still for a moment.
+func TestClientsThatWait(t *testing.T) {
+	w := newWorld(500, 40*time.Millisecond)
+	w.l.limit.Store(LimitMin)
+	for second := range 20 {
+		for range 1000 {
+			w.at = w.at.Add(time.Millisecond)
+			for len(w.queue) < LimitMin && w.refused == 0 {
+				if w.queue = append(w.queue, w.at); !w.l.Take(1) {
+					w.refused++
+				}
+			}
+			if still := second == 10 && w.at.UnixMilli()%1000 < 900; still {
+				continue
+			}
+			if w.at.UnixMilli()%40 == 0 {
+				w.finish(40 * time.Millisecond)
+			}
+		}
+	}
+	if w.refused > 0 {
+		t.Errorf("refused: %+v", w.l.Load())
 	}
 }
 
@@ -141,7 +174,7 @@ func TestUnits(t *testing.T) {
 		}
 	}
 	large := 1 + UnitsOf(1<<20)
-	if large != 65 {
+	if large != 17 {
 		t.Fatalf("1 MiB counts %d", large)
 	}
 	if !l.Take(large) || l.Take(1) {

@@ -95,7 +95,7 @@ func TestLargeBodies(t *testing.T) {
 		api := httpapi.New(stuck{}, httpapi.Options{})
 		const size = 1 << 20
 		value := strings.Repeat("v", size)
-		codes := make(chan int, 100)
+		codes := make(chan int, 300)
 		var asking sync.WaitGroup
 		for range cap(codes) {
 			asking.Go(func() {
@@ -113,7 +113,7 @@ func TestLargeBodies(t *testing.T) {
 				refused++
 			}
 		}
-		most := admission.LimitIdle*admission.UnitBytes/size + 1
+		most := admission.LimitIdle/int(1+admission.UnitsOf(size)) + 1
 		if let := cap(codes) - refused; let < most-2 || let > most {
 			t.Errorf("%d of 1 MiB each were let in, want %d", let, most)
 		}
