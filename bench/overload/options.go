@@ -29,9 +29,6 @@ type options struct {
 
 const nodes = 3
 
-// closedClients find out what the nodes can take.
-const closedClients = 512
-
 func parse(args []string) (*options, error) {
 	o := &options{}
 	f := flag.NewFlagSet("overload", flag.ContinueOnError)
@@ -40,6 +37,7 @@ func parse(args []string) (*options, error) {
 	keys := f.Int("keys", 10_000, "`keys`, of 24 bytes")
 	valueBytes := f.Int("value-bytes", 256, "`bytes` of a value")
 	rangeKeys := f.Int("range-keys", 100, "`keys` of a range")
+	clients := f.Int("clients", 512, "`clients` in a closed loop, who find out what fits")
 	f.StringVar(&o.binary, "miruvor", "", "`path` of miruvor, else it is built")
 	f.StringVar(&o.dir, "dir", "overload-data", "new `directory` for the nodes; removed")
 	f.StringVar(&o.out, "out", "", "`directory` for overload.txt, .json and .svg")
@@ -58,7 +56,7 @@ func parse(args []string) (*options, error) {
 	}
 	o.flags = strings.Fields(*flags)
 	o.shape = &load.Shape{
-		Keys: load.NewKeys(*keys), ValueBytes: *valueBytes, Clients: closedClients,
+		Keys: load.NewKeys(*keys), ValueBytes: *valueBytes, Clients: *clients,
 		RangeKeys: *rangeKeys, Watchers: 1,
 	}
 	for _, text := range strings.Split(*factors, ",") {

@@ -34,6 +34,7 @@ type description struct {
 	ValueBytes  int      `json:"value_bytes"`
 	Connections int      `json:"connections_per_node"`
 	Leases      int      `json:"leases"`
+	Clients     int      `json:"clients"`
 	Seconds     float64  `json:"seconds"`
 	Patience    float64  `json:"patience_seconds"`
 	Flags       []string `json:"flags,omitempty"`
@@ -62,7 +63,7 @@ func (o *options) describe() description {
 	return description{
 		Row: o.row, CPUs: runtime.NumCPU(), Nodes: nodes, Shards: o.shards,
 		Keys: len(o.shape.Keys), ValueBytes: o.shape.ValueBytes, Connections: o.perServer,
-		Leases: o.leases, Seconds: o.length.Seconds(), Patience: o.patience.Seconds(),
+		Leases: o.leases, Clients: o.shape.Clients, Seconds: o.length.Seconds(), Patience: o.patience.Seconds(),
 		Flags: o.flags,
 	}
 }
@@ -126,7 +127,7 @@ func (r *report) caption() string {
 	return fmt.Sprintf("%s: %d nodes, %d shards, values of %d bytes, %d connections to each node.\n"+
 		"1 x is %.0f a second, which %d clients in a closed loop got. A call is late after %g s.\n"+
 		"%d CPUs for the nodes and the load together; %d leases of %d s were kept alive.",
-		o.Row, o.Nodes, o.Shards, o.ValueBytes, o.Connections, r.Capacity, closedClients,
+		o.Row, o.Nodes, o.Shards, o.ValueBytes, o.Connections, r.Capacity, o.Clients,
 		o.Patience, o.CPUs, o.Leases, leaseSeconds)
 }
 

@@ -135,7 +135,7 @@ func (r *rig) run(ctx context.Context) (*report, error) {
 	}
 	if rep.Capacity == 0 {
 		w := *r.workload
-		w.Clients = closedClients
+		w.Clients = o.shape.Clients
 		nothing := func() error { return nil }
 		window := load.Window{Warmup: warmup, Length: o.length, Begin: nothing, End: nothing}
 		result, err := closed.Run(&w, o.shape, window)

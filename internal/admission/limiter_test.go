@@ -106,6 +106,10 @@ func TestStall(t *testing.T) {
 	w := newWorld(10_000, time.Millisecond)
 	w.run(8000, time.Second)
 	w.capacity = 0
+	w.run(8000, 900*time.Millisecond)
+	if limit := w.l.Load().Limit; limit < LimitMin {
+		t.Errorf("the limit is %d after a moment without anything done", limit)
+	}
 	w.run(8000, 2*time.Second)
 	if live := w.l.Load().Live; live > LimitIdle {
 		t.Errorf("%d wait for a server that does nothing", live)
