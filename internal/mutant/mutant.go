@@ -84,6 +84,8 @@ const (
 	StaleRecent
 	// TellInFlight tells readers a revision that may be lost with the leader.
 	TellInFlight
+	// TellApplied tells readers what the leader has applied, not what is committed.
+	TellApplied
 	// ForgetAlarms keeps alarms in memory alone.
 	ForgetAlarms
 )
@@ -106,7 +108,8 @@ var names = [...]string{
 	"answer-before-record", "number-before-prepare", "prepare-before-apply", "read-past-lock",
 	"close-past-lock", "no-tombstone", "expire-early", "sweep-readable",
 	"renew-unlogged", "sweep-unclosed", "end-unclosed", "forget-floor",
-	"deliver-half", "resume-late", "stale-recent", "tell-in-flight", "forget-alarms",
+	"deliver-half", "resume-late", "stale-recent", "tell-in-flight", "tell-applied",
+	"forget-alarms",
 }
 
 func (m Mutant) String() string { return names[m] }

@@ -2,11 +2,13 @@ package replica
 
 import (
 	"cmp"
+	"encoding/binary"
 	"slices"
 
 	"github.com/miruvor/miruvor/internal/kv"
 	"github.com/miruvor/miruvor/internal/mutant"
 	"github.com/miruvor/miruvor/internal/wire"
+	"go.etcd.io/raft/v3/raftpb"
 )
 
 // Want reports whether the replica needs something of the oracle that is not
@@ -53,8 +55,8 @@ func (r *Replica) Numbered(now wire.Instant, t Ticket, base kv.Revision, out *Ou
 
 // Number gives revisions on a leader that is Alone: those behind the last one in its
 // log, so that they never leave a gap, whoever leads. Readers are told what is
-// applied: what is still in flight may be lost with this leader, and its revision
-// given to another write, which they would have missed.
+// committed: what is not yet may be lost with this leader, and its revision given to
+// another write, which they would have missed.
 func (r *Replica) Number(now wire.Instant, out *Output) {
 	if _, ok := r.Want(); !ok {
 		return
@@ -67,9 +69,43 @@ func (r *Replica) Number(now wire.Instant, out *Output) {
 	r.numbered(now, t, last+1, told, out)
 }
 
-// Last is the revision that this replica is at. One that is Alone tells nobody a
-// later one.
-func (r *Replica) Last() kv.Revision { return max(r.state.applied.Revision, r.state.compacted) }
+// Last is the revision that this replica is at: on a leader that is Alone that of what is
+// committed. Followers may have applied that before it has, and told their readers.
+func (r *Replica) Last() kv.Revision {
+	last := max(r.state.applied.Revision, r.state.compacted)
+	if !r.cfg.Alone || !r.role.serving || len(r.queue.inflight) == 0 {
+		return last
+	}
+	commit := r.role.kept.commit // what raft has said, and nobody knows more
+	if commit == r.state.applied.Index || r.cfg.Mutant == mutant.TellApplied {
+		return last
+	}
+	for _, it := range r.queue.inflight {
+		switch {
+		case it.term != r.role.term:
+			continue
+		case it.opens && (it.index == 0 || it.index > commit):
+			return last
+		}
+		last = max(last, it.rev)
+	}
+	return last
+}
+
+// placed notes the index of an entry of this leader's that raft has appended to the log.
+func (r *Replica) placed(e *raftpb.Entry) {
+	if !r.cfg.Alone || !r.role.leader || e.GetTerm() != r.role.term ||
+		len(e.GetData()) == 0 || e.GetData()[0] != kindEffects {
+		return
+	}
+	seq, _ := binary.Uvarint(e.GetData()[1:])
+	i, ok := slices.BinarySearchFunc(r.queue.inflight, seq, func(it *item, seq uint64) int {
+		return cmp.Compare(it.seq, seq)
+	})
+	if ok {
+		r.queue.inflight[i].index = e.GetIndex()
+	}
+}
 
 // lastProposed is the revision that a leader's log ends with.
 func (r *Replica) lastProposed() kv.Revision {

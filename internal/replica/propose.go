@@ -54,6 +54,7 @@ func (r *Replica) entries(batch []*item) []*raftpb.Entry {
 		}
 		if len(buf) == 0 {
 			buf = append(make([]byte, 0, it.bytes+256), kindEffects)
+			it.opens = true
 		}
 		buf = appendEffect(buf, effect{seq: it.seq, rev: it.rev, writes: it.eval.Writes})
 		if len(buf) >= r.cfg.Bounds.EntryBytesMax {
@@ -73,6 +74,9 @@ func (r *Replica) settle(now wire.Instant, it *item, out *Output) {
 	rd := &read{
 		seq: it.seq, origin: it.origin, since: it.since, at: it.rev,
 		result: &wire.Response{Txn: &it.eval.Response},
+	}
+	if it.refused != nil {
+		rd.result = &wire.Response{Code: wire.CodeOf(it.refused), Text: it.refused.Error()}
 	}
 	if n := len(r.queue.inflight); n > 0 {
 		rd.wait = r.queue.inflight[n-1].seq

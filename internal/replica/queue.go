@@ -17,9 +17,15 @@ type item struct {
 	bytes  int
 	// current is the last revision that it may name, 0 if it names none.
 	current kv.Revision
-	// term is the one it was proposed in.
-	term uint64
-	eval mvcc.Evaluation
+	// term is the one it was proposed in; opens says that its entry begins with it, and
+	// index is that of the entry, 0 until raft has given it one.
+	term, index uint64
+	opens       bool
+	eval        mvcc.Evaluation
+	// refused is why it can't be done in the state that it was evaluated in. That is
+	// told like an answer, once that state is certain: writes in flight made it, which
+	// may yet be lost, and others may lead by now.
+	refused error
 	// rev is its own revision, or, if it writes nothing, the one it read at;
 	// 0 until numbered.
 	rev kv.Revision

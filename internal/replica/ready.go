@@ -113,6 +113,9 @@ func (r *Replica) stepDown(out *Output) {
 // save asks for stable storage, then for what raft wants to hear about it.
 func (r *Replica) save(now wire.Instant, m *raftpb.Message, out *Output) {
 	rec := raftlog.Record{Shard: r.cfg.Shard, Entries: m.GetEntries()}
+	for _, e := range rec.Entries {
+		r.placed(e)
+	}
 	if r.mustKeep(m) {
 		rec.Hard = r.role.kept.hardState()
 		if r.cfg.Mutant == mutant.ForgetVote {

@@ -87,6 +87,10 @@ func (s *story) txn(what string, words []string) *kv.TxnRequest {
 	case "del":
 		all := kv.Range{Start: key, End: []byte(words[1])}
 		return &kv.TxnRequest{Success: []kv.Op{{Delete: &kv.DeleteRequest{Range: all}}}}
+	case "keep": // the lease that the key has
+		return &kv.TxnRequest{Success: []kv.Op{{Put: &kv.PutRequest{
+			Key: key, Value: []byte(words[1]), IgnoreLease: true,
+		}}}}
 	case "look": // reads at a revision, and writes, another key if one is named
 		at := &kv.RangeRequest{Range: kv.PointRange(key), Revision: s.revision(words[1])}
 		if len(words) > 3 {
