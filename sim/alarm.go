@@ -61,6 +61,11 @@ func (w *warden) next() {
 		w.begin()
 		return
 	}
+	if c.chance(0.2) {
+		c.lookAtStatus(n)
+		w.begin()
+		return
+	}
 	op := w.draw()
 	op.ID, op.Client, op.Node = c.nextOp(), w.id, n.id
 	op.then = w.begin

@@ -62,6 +62,9 @@ func (c *checker) run(dense bool) error {
 	if err := c.explainRest(); err != nil {
 		return err
 	}
+	if err := c.checkRefusals(); err != nil {
+		return err
+	}
 	if err := c.checkCompactions(); err != nil {
 		return err
 	}
@@ -173,7 +176,7 @@ func (c *checker) checkOp(op *Op) error {
 	}
 	v := &view{model: c.model, at: rev}
 	want := v.run(op.Txn)
-	if len(v.writes) > 0 {
+	if len(v.writes) > 0 || v.missing {
 		return asWriter
 	}
 	return sameTxn(want, op.TxnResponse)
@@ -186,6 +189,9 @@ func (c *checker) checkWriter(op *Op) error {
 	v := &view{model: c.model, at: rev - 1, rev: rev}
 	want := v.run(op.Txn)
 	commit := c.commits[rev]
+	if v.missing {
+		return errors.New("it keeps what a missing key had")
+	}
 	if len(v.writes) == 0 {
 		return errors.New("it writes nothing")
 	}

@@ -24,6 +24,8 @@ type client struct {
 	known map[string]kv.KeyValue
 	// revision is the highest that the client saw.
 	revision kv.Revision
+	// again is what it asks once more, because nobody told what became of it.
+	again *Op
 }
 
 func newClient(c *cluster, id int) *client {
@@ -58,10 +60,24 @@ func (cl *client) next() {
 		c.after(c.between(time.Millisecond, 20*time.Millisecond), cl.begin)
 		return
 	}
-	op := cl.task.draw(cl)
+	op := cl.secondTry()
+	if op == nil {
+		op = cl.task.draw(cl)
+	}
 	op.ID, op.Client, op.Node = c.nextOp(), cl.id, cl.node
 	cl.name(op)
 	c.ask(n, op)
+}
+
+// secondTry is what the client asks once more, nil for nothing. It may then happen twice:
+// a client that wants to know has to compare.
+func (cl *client) secondTry() *Op {
+	old := cl.again
+	cl.again = nil
+	if old == nil {
+		return nil
+	}
+	return &Op{Again: old.ID, Txn: old.Txn, Range: old.Range}
 }
 
 // nextOp is the number of the operation that begins next.
@@ -77,6 +93,9 @@ func (c *cluster) ask(n *node, op *Op) {
 		c.trace.sayf("%v", op)
 	}
 	patience := c.between(300*time.Millisecond, 4*time.Second)
+	if !c.healed && c.chance(0.1) {
+		patience = c.between(time.Millisecond, 100*time.Millisecond)
+	}
 	if c.calm {
 		patience += 2 * time.Second // who queues for keys on a slow network needs it
 	}
@@ -197,6 +216,9 @@ func (cl *client) learn(op *Op) {
 	if op.Err != nil {
 		if cl.c.chance(0.3) {
 			cl.node = cl.c.order[cl.c.rng.IntN(len(cl.c.order))]
+		}
+		if _, any := cl.task.(anything); any && op.Fate() == Unknown && cl.c.chance(0.5) {
+			cl.again = op
 		}
 		return
 	}

@@ -64,6 +64,8 @@ type Report struct {
 	Coverage
 	// Ended is when the run was over, in its own time.
 	Ended Time
+	// Statuses counts how often nodes were asked for theirs.
+	Statuses int
 	// Instances are how many faults of each kind of plague there were.
 	Instances []int
 	// Err is what the checkers, or the core itself, object to.
@@ -85,7 +87,7 @@ func Run(cfg Config) *Report {
 	r := &Report{Config: cfg, Trace: c.trace}
 	r.Err = c.guard(c.run)
 	c.probe.lookBack()
-	r.Ended = c.now
+	r.Ended, r.Statuses = c.now, c.archive.statuses
 	r.History, r.Coverage, r.Instances = c.history, c.probe.Coverage, c.instances
 	return r
 }
@@ -160,7 +162,7 @@ func (c *cluster) build() {
 	for i := range shape.Nodes {
 		c.order = append(c.order, kv.NodeID(i+1))
 	}
-	c.keys = newKeys(c.cfg.Load.Keys, shape.Shards)
+	c.keys = newKeys(c.cfg.Load.Keys, shape.Shards, c.cfg.Load.tasks() == 0)
 	layout := placement.Layout{
 		Nodes: c.order, Shards: shape.Shards, SplitAt: c.keys.splits, Replicas: shape.Replicas,
 	}

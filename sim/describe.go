@@ -106,6 +106,22 @@ func describeRange(r *kv.RangeRequest) string {
 	if r.Limit > 0 {
 		text += fmt.Sprintf(" limit %d", r.Limit)
 	}
+	if r.BytesMax > 0 {
+		text += fmt.Sprintf(" bytes %d", r.BytesMax)
+	}
+	for _, option := range [...]struct {
+		set  bool
+		name string
+	}{
+		{r.Reverse, " reversed"},
+		{r.KeysOnly, " keys"},
+		{r.CountOnly, " count"},
+		{r.WantCount, " counted"},
+	} {
+		if option.set {
+			text += option.name
+		}
+	}
 	return text
 }
 

@@ -55,7 +55,7 @@ func (c *checker) fits(op *Op, commit *Commit) bool {
 	}
 	v := &view{model: c.model, at: commit.Revision - 1, rev: commit.Revision}
 	v.run(op.Txn)
-	return slices.Equal(v.writes, commit.Writes)
+	return !v.missing && slices.Equal(v.writes, commit.Writes)
 }
 
 // sameTxn compares answers to a transaction but for its own revision, which is

@@ -14,6 +14,8 @@ type archive struct {
 	// regarded is known, and whoever led it up to the term reign.
 	leases          kv.LeaseID
 	regarded, reign uint64
+	// statuses counts how often a node was asked for its own.
+	statuses int
 }
 
 // harvest is what is kept of a shard's commits, up to and including a revision,

@@ -20,6 +20,8 @@ type Op struct {
 	Compact *CompactOp
 	Lease   *LeaseOp
 	Alarm   *AlarmOp
+	// Again is the operation that it is the second try of, 0 for none.
+	Again uint64
 	Span
 	// The answer: exactly one is set once it ended, that of Compact, Lease and
 	// Alarm in there.

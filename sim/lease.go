@@ -133,17 +133,16 @@ func (k *keeper) puts(lease kv.LeaseID) *Op {
 			txn.Success = append(txn.Success, kv.Op{Put: &kv.PutRequest{Key: key, Lease: lease}})
 		}
 	}
+	if c.chance(0.2) {
+		txn = &kv.TxnRequest{Success: []kv.Op{{Txn: txn}}}
+	}
 	return &Op{Txn: txn}
 }
 
 // nameValues gives every put of an operation a value of its own.
 func nameValues(op *Op) {
-	if op.Txn == nil {
-		return
-	}
-	for i, o := range op.Txn.Success {
-		if o.Put != nil {
-			o.Put.Value = fmt.Appendf(nil, "%d.%d", op.ID, i)
-		}
+	if op.Txn != nil {
+		n := 0
+		nameTxn(op.ID, op.Txn, &n)
 	}
 }

@@ -107,12 +107,7 @@ func (l *leaseChecker) mayBeGone(id kv.LeaseID, op *Op) error {
 
 // checkPuts checks a transaction that hangs keys on leases.
 func (l *leaseChecker) checkPuts(op *Op) error {
-	var ids []kv.LeaseID
-	for _, o := range slices.Concat(op.Txn.Success, op.Txn.Failure) {
-		if o.Put != nil && o.Put.Lease != 0 {
-			ids = append(ids, o.Put.Lease)
-		}
-	}
+	ids := leasesOf(nil, op.Txn)
 	if errors.Is(op.Err, kv.ErrLeaseNotFound) {
 		if len(ids) == 0 {
 			return errors.New("it names no lease")
@@ -127,6 +122,19 @@ func (l *leaseChecker) checkPuts(op *Op) error {
 		}
 	}
 	return nil
+}
+
+// leasesOf adds the leases that a transaction names.
+func leasesOf(ids []kv.LeaseID, txn *kv.TxnRequest) []kv.LeaseID {
+	for _, o := range slices.Concat(txn.Success, txn.Failure) {
+		switch {
+		case o.Put != nil && o.Put.Lease != 0:
+			ids = append(ids, o.Put.Lease)
+		case o.Txn != nil:
+			ids = leasesOf(ids, o.Txn)
+		}
+	}
+	return ids
 }
 
 // slackOfEnds is how long an end may take once all is well: an election, the time that

@@ -72,7 +72,7 @@ func (l *lists) look(op *Op, keys [][]byte) {
 }
 
 func (l *lists) read(op *Op, req *kv.RangeRequest, resp *kv.RangeResponse, keys [][]byte) {
-	if req.Limit > 0 || req.KeysOnly || req.CountOnly || req.Revision != 0 {
+	if partial(req) || req.Revision != 0 {
 		return
 	}
 	for _, key := range keys {

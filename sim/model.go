@@ -43,6 +43,8 @@ type view struct {
 	at     kv.Revision
 	rev    kv.Revision
 	writes []Write
+	// missing tells that a put kept a value or a lease of a key that is not there.
+	missing bool
 }
 
 // get is the live version of a key.
@@ -110,16 +112,27 @@ func (v *view) read(req *kv.RangeRequest) *kv.RangeResponse {
 	if req.Reverse {
 		slices.Reverse(pairs)
 	}
-	if req.Limit > 0 && len(pairs) > req.Limit {
-		pairs, out.More = pairs[:req.Limit], true
-	}
 	if req.KeysOnly {
 		for i := range pairs {
 			pairs[i].Value = nil
 		}
 	}
-	out.KVs = pairs
+	fits := fitting(req, pairs)
+	out.KVs, out.More = pairs[:fits], fits < len(pairs)
 	return out
+}
+
+// fitting is how many pairs an answer may hold: the one with which it reaches its bound
+// of bytes is the last.
+func fitting(req *kv.RangeRequest, pairs []kv.KeyValue) int {
+	bytes := 0
+	for i, pair := range pairs {
+		if req.Limit > 0 && i == req.Limit || req.BytesMax > 0 && bytes >= req.BytesMax {
+			return i
+		}
+		bytes += len(pair.Key) + len(pair.Value)
+	}
+	return len(pairs)
 }
 
 // run carries out a transaction in the view and answers it, but for its own
@@ -165,8 +178,12 @@ func (v *view) put(req *kv.PutRequest) *kv.PutResponse {
 	}
 	prev, live := v.get(w.Key)
 	out := &kv.PutResponse{}
+	v.missing = v.missing || !live && (req.IgnoreLease || req.IgnoreValue)
 	if live && req.IgnoreLease {
 		w.Lease = prev.Lease
+	}
+	if live && req.IgnoreValue {
+		w.Value = string(prev.Value)
 	}
 	if live {
 		w.Create, w.Version = prev.CreateRevision, prev.Version+1

@@ -37,8 +37,8 @@ func (p *probe) lookBackAt(h *History, op *Op) {
 			p.reached(ExpiryDuringKeepAlive)
 		}
 	case op.Txn != nil:
-		for _, o := range op.Txn.Success {
-			if o.Put != nil && o.Put.Lease != 0 && diedDuring(h.Leases[o.Put.Lease], op) {
+		for _, id := range leasesOf(nil, op.Txn) {
+			if diedDuring(h.Leases[id], op) {
 				p.reached(ExpiryDuringPut)
 				break
 			}

@@ -54,7 +54,7 @@ func Hunt(m mutant.Mutant, seed uint64) Config {
 		cfg.Load.Watchers, cfg.Load.Think = 4, 10*time.Millisecond
 	case mutant.SweepReadable, mutant.SweepUnclosed, mutant.ForgetFloor:
 		cfg.Load.Janitors, cfg.Load.Think = 2, 20*time.Millisecond
-	case mutant.TellInFlight:
+	case mutant.TellInFlight, mutant.TellApplied:
 		cfg.Shape.Shards, cfg.Load.Think = 1, 5*time.Millisecond
 		cfg.Load.Clients, cfg.Load.Keys = 24, 8
 	case mutant.ReadWithoutWait, mutant.ReadStaleLast, mutant.CacheRevisions,
@@ -84,6 +84,8 @@ func huntFaults(m mutant.Mutant) Faults {
 		return Faults{Crash: often, Stall: often / 2}
 	case mutant.AckBeforeSync:
 		return Faults{PowerLoss: often, Stall: often, Crash: often}
+	case mutant.TellApplied:
+		return Faults{Stall: often}
 	case mutant.SkipLeaseCheck, mutant.TellInFlight:
 		return Faults{Partition: often, Pause: often}
 	case mutant.PromiseNothing:

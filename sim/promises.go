@@ -49,13 +49,18 @@ func (h *History) snapshots() []snapshot {
 
 // add takes a read that shows all of its range.
 func (s *snapshot) add(req *kv.RangeRequest, resp *kv.RangeResponse) {
-	if req.Limit > 0 || req.KeysOnly || req.CountOnly {
+	if partial(req) {
 		return
 	}
 	s.spans = append(s.spans, req.Range)
 	for _, pair := range resp.KVs {
 		s.pairs[string(pair.Key)] = string(pair.Value)
 	}
+}
+
+// partial reports whether a read may show less than is there.
+func partial(req *kv.RangeRequest) bool {
+	return req.Limit > 0 || req.BytesMax > 0 || req.KeysOnly || req.CountOnly
 }
 
 // addTxn takes the reads of a transaction, and reports whether it was one that

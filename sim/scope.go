@@ -38,7 +38,11 @@ func (cl *client) span(s scope) kv.Range {
 }
 
 func (cl *client) put(s scope) *kv.PutRequest {
-	return &kv.PutRequest{Key: cl.key(s), PrevKV: cl.c.chance(0.5)}
+	put := &kv.PutRequest{Key: cl.key(s), PrevKV: cl.c.chance(0.5)}
+	if !cl.c.cfg.Load.Plain && cl.c.chance(0.05) {
+		put.IgnoreValue, put.IgnoreLease = cl.c.chance(0.7), cl.c.chance(0.5)
+	}
+	return put
 }
 
 func (cl *client) deletePoint(s scope) *kv.DeleteRequest {
@@ -50,7 +54,11 @@ func (cl *client) deleteSpan(s scope) *kv.DeleteRequest {
 	if cl.c.cfg.Load.tasks() > 0 {
 		s = s[:1]
 	}
-	return &kv.DeleteRequest{Range: cl.span(s), PrevKV: cl.c.chance(0.5)}
+	r := cl.span(s)
+	if cl.c.cfg.Load.tasks() == 0 && cl.c.chance(0.1) {
+		r = cl.c.keys.oddRange(cl.c.rng)
+	}
+	return &kv.DeleteRequest{Range: r, PrevKV: cl.c.chance(0.5)}
 }
 
 // look is a transaction that only reads.

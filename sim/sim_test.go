@@ -56,9 +56,14 @@ func TestSeeds(t *testing.T) {
 	case testing.Short():
 		n = min(n, 10)
 	}
-	begin, events := time.Now(), 0
+	begin, events, used := time.Now(), 0, uses{}
 	for seed := first; seed < first+n; seed++ {
-		events += runSeed(t, seed).Trace.Events
+		r := runSeed(t, seed)
+		events += r.Trace.Events
+		used.ofRun(r)
+	}
+	if n >= 40 {
+		used.checkAll(t)
 	}
 	took := time.Since(begin)
 	t.Logf("%d seeds, %d events, %.0f seeds a minute", n, events, float64(n)/took.Minutes())

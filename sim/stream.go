@@ -73,11 +73,7 @@ func (s *stream) read() {
 			s.c.failf("read a snapshot: %v", err)
 		}
 	}
-	took := time.Duration(len(s.pairs)) * 20 * time.Microsecond
-	if s.c.chance(s.c.cfg.Faults.StreamSlow) && !s.c.healed {
-		took += s.c.between(0, 2*time.Second)
-	}
-	s.travel(took, func(t *thread) {
+	s.travel(time.Duration(len(s.pairs))*20*time.Microsecond, func(t *thread) {
 		t.post(input{call: func(now wire.Instant) { s.restore(now, t) }})
 	})
 }
@@ -127,7 +123,11 @@ func (s *stream) restore(now wire.Instant, t *thread) {
 func (s *stream) travel(d time.Duration, next func(t *thread)) {
 	l := link{s.from.node.id, s.to.id}
 	failed := s.c.chance(s.c.cfg.Faults.StreamFailure) && !s.c.healed
-	s.c.after(s.c.network.delay(l)+s.c.around(d), func() {
+	d = s.c.around(d)
+	if s.c.chance(s.c.cfg.Faults.StreamSlow) && !s.c.healed {
+		d += s.c.between(0, time.Second)
+	}
+	s.c.after(s.c.network.delay(l)+d, func() {
 		if failed {
 			s.c.probe.struck(FaultStream)
 		}

@@ -61,6 +61,9 @@ func (cl *client) scan(r kv.Range) *kv.RangeRequest {
 	if c.chance(0.4) {
 		req.Limit = 1 + c.rng.IntN(5)
 	}
+	if c.chance(0.15) {
+		req.BytesMax = 1 + c.rng.IntN(60)
+	}
 	switch c.rng.IntN(8) {
 	case 0:
 		req.KeysOnly = true
@@ -96,7 +99,7 @@ func (cl *client) compareAndSet(shard int) *Op {
 func (cl *client) compare(key []byte) kv.Compare {
 	known := cl.known[string(key)]
 	cmp := kv.Compare{Key: key}
-	kinds := 6
+	kinds := 7
 	if cl.c.cfg.Load.Plain {
 		kinds = 2
 	}
@@ -108,10 +111,16 @@ func (cl *client) compare(key []byte) kv.Compare {
 	case 2:
 		cmp.Target, cmp.Number = kv.CompareCreate, int64(known.CreateRevision)
 	case 3:
+		cmp.Target, cmp.Number = kv.CompareLease, int64(known.Lease)
+		cmp.Relation = kv.Relation(cl.c.rng.IntN(4))
+	case 4:
 		cmp.Target, cmp.Number = kv.CompareMod, int64(cl.revision)
 		cmp.Relation = []kv.Relation{kv.Less, kv.Greater, kv.NotEqual}[cl.c.rng.IntN(3)]
 	default:
 		cmp.Target, cmp.Number = kv.CompareMod, int64(known.ModRevision)
+	}
+	if !cl.c.cfg.Load.Plain && cl.c.chance(0.15) {
+		cmp.Relation = kv.Relation(cl.c.rng.IntN(4))
 	}
 	return cmp
 }
@@ -130,7 +139,7 @@ func nameTxn(id uint64, txn *kv.TxnRequest, n *int) {
 			switch {
 			case o.Txn != nil:
 				nameTxn(id, o.Txn, n)
-			case o.Put != nil && o.Put.Value == nil:
+			case o.Put != nil && o.Put.Value == nil && !o.Put.IgnoreValue:
 				o.Put.Value = fmt.Appendf(nil, "%d.%d", id, *n)
 				*n++
 			}

@@ -113,10 +113,22 @@ func (p *pastRead) merge() (kv.RangeResponse, error) {
 		out.Count += got.Range.Count
 		out.More = out.More || got.Range.More
 	}
-	if limit := p.req.Limit; limit > 0 && len(out.KVs) > limit {
-		out.KVs, out.More = out.KVs[:limit], true
+	if n := fitting(p.req, out.KVs); n < len(out.KVs) {
+		out.KVs, out.More = out.KVs[:n], true
 	}
 	return out, nil
+}
+
+// fitting is how many pairs an answer may hold: each shard kept the bounds for itself.
+func fitting(req *kv.RangeRequest, pairs []kv.KeyValue) int {
+	size := 0
+	for i := range pairs {
+		if req.Limit > 0 && i == req.Limit || req.BytesMax > 0 && i > 0 && size >= req.BytesMax {
+			return i
+		}
+		size += len(pairs[i].Key) + len(pairs[i].Value)
+	}
+	return len(pairs)
 }
 
 // nothing is an engine without a key.

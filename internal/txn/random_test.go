@@ -330,6 +330,9 @@ func (w *world) op(depth int) kv.Op {
 		if chance(2) {
 			read.Limit = 1 + w.rng.IntN(4)
 		}
+		if chance(3) {
+			read.BytesMax = 1 + w.rng.IntN(16)
+		}
 		if chance(4) {
 			read.Revision = 1 + kv.Revision(w.rng.Int64N(int64(w.last)+1))
 		}
