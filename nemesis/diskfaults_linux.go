@@ -54,21 +54,46 @@ func (d *disk) begin(ctx context.Context, a *arena) error {
 	return errors.Join(errs...)
 }
 
-func (d *disk) end(_ context.Context, a *arena) error {
+func (d *disk) end(ctx context.Context, a *arena) error {
 	var errs []error
 	for _, node := range d.found {
+		p := a.nodes[node]
+		before := p.failed.Load()
 		errs = append(errs, a.setDisk(node, d, nil))
 		if !d.ends {
 			continue
 		}
-		p := a.nodes[node]
-		a.observe("%s %s", p.name, map[bool]string{
-			true: "went on, nothing was written meanwhile", false: "has ended, as it must",
-		}[p.running()])
+		errs = append(errs, a.awaitEnd(ctx, p, before))
 		p.excuse(false)
 		errs = append(errs, a.revive(node, 0))
 	}
 	return errors.Join(errs...)
+}
+
+const (
+	// replyMax is how long a node may need to say whether a fault struck, and
+	// failedMax how long to end of it.
+	replyMax  = time.Second
+	failedMax = 15 * time.Second
+)
+
+// awaitEnd waits until a node has ended of its log, or until it is known that
+// nothing has failed: it must not go on after a failed fsync.
+func (a *arena) awaitEnd(ctx context.Context, p *process, failedBefore int64) error {
+	begin := time.Now()
+	for p.running() && ctx.Err() == nil {
+		gone, failed := time.Since(begin), p.failed.Load() > failedBefore
+		switch {
+		case !failed && gone > replyMax:
+			a.observe("%s goes on: nothing was written meanwhile", p.name)
+			return nil
+		case gone > failedMax:
+			return fmt.Errorf("%s goes on although its log has failed", p.name)
+		}
+		wait(ctx, 20*time.Millisecond)
+	}
+	a.observe("%s has ended, as it must", p.name)
+	return nil
 }
 
 // smallDisk is the size of a small disk: about the least that a node does with.

@@ -66,15 +66,15 @@ func drawBridge(d *draw) fault {
 	return &links{name: "bridge", cut: between(nodes[:middle], nodes[middle+1:])}
 }
 
-// drawRing lets each node see its two neighbours on either side, so that all see
+// drawRing lets each node see its neighbours on either side, so many that all see
 // a majority, and each another one.
 func drawRing(d *draw) fault {
-	nodes, reach := d.Perm(d.nodes), d.nodes/4+d.nodes%2
+	nodes, reach := d.Perm(d.nodes), (d.nodes/2+1)/2
 	l := &links{name: "ring"}
 	for i := range nodes {
 		for j := range nodes {
 			apart := min((i-j+d.nodes)%d.nodes, (j-i+d.nodes)%d.nodes)
-			if apart > max(1, reach/2) {
+			if apart > reach {
 				l.cut = append(l.cut, [2]int{nodes[i], nodes[j]})
 			}
 		}

@@ -40,6 +40,15 @@ type command struct {
 	Drift int64         `json:"drift"`
 }
 
+// reply is what a node answers to a command, a line of JSON on replyFile.
+type reply struct {
+	// Failed is how many operations the faults that end now have made fail.
+	Failed int64 `json:"failed"`
+}
+
+// replyFile is the file descriptor for replies.
+const replyFile = 3
+
 // nodeMain is the life of a node: what cli does with its arguments, until its
 // standard input ends.
 func nodeMain() int {
@@ -56,6 +65,8 @@ func nodeMain() int {
 // obey carries commands out, and ends the process with its input.
 func obey(files *faultfs.FS, clock *clock) {
 	lines := bufio.NewScanner(os.Stdin)
+	replies := json.NewEncoder(os.NewFile(replyFile, "replies"))
+	var failing []*faultfs.Handle
 	for lines.Scan() {
 		var c command
 		if err := json.Unmarshal(lines.Bytes(), &c); err != nil {
@@ -63,10 +74,18 @@ func obey(files *faultfs.FS, clock *clock) {
 			continue
 		}
 		files.LiftAll()
+		var r reply
+		for _, h := range failing {
+			r.Failed += h.Hits()
+		}
+		failing = nil
 		for _, f := range c.Faults {
-			files.Inject(f)
+			if h := files.Inject(f); f.Errno != 0 {
+				failing = append(failing, h)
+			}
 		}
 		clock.change(c.Jump, c.Drift)
+		_ = replies.Encode(r) // nobody may be there to hear it
 	}
 	os.Exit(3)
 }

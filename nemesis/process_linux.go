@@ -2,12 +2,14 @@ package main
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"sync"
+	"sync/atomic"
 	"syscall"
 
 	"github.com/miruvor/miruvor/internal/netlab"
@@ -27,6 +29,9 @@ type process struct {
 	mu    sync.Mutex
 	cmd   *exec.Cmd
 	stdin io.WriteCloser
+	// failed counts the operations of files that faults made fail, as far as the
+	// node has told.
+	failed atomic.Int64
 	// gone is closed when the process has ended. excuses are why it is allowed to.
 	gone    chan struct{}
 	excuses int
@@ -50,13 +55,34 @@ func (p *process) start(epoch int64) error {
 	if err != nil {
 		return err
 	}
-	if err := p.host.Start(cmd); err != nil {
-		return fmt.Errorf("starting %s: %w", p.name, err)
+	replies, replyTo, err := os.Pipe()
+	if err != nil {
+		return err
 	}
+	cmd.ExtraFiles = []*os.File{replyTo} // replyFile
+	err = p.host.Start(cmd)
+	_ = replyTo.Close()
+	if err != nil {
+		return errors.Join(fmt.Errorf("starting %s: %w", p.name, err), replies.Close())
+	}
+	go p.hear(replies)
 	gone := make(chan struct{})
 	p.cmd, p.stdin, p.gone = cmd, stdin, gone
 	go p.wait(cmd, gone)
 	return nil
+}
+
+// hear takes the replies of a process until it ends.
+func (p *process) hear(replies *os.File) {
+	defer func() { _ = replies.Close() }()
+	decoder := json.NewDecoder(replies)
+	for {
+		var r reply
+		if decoder.Decode(&r) != nil {
+			return
+		}
+		p.failed.Add(r.Failed)
+	}
 }
 
 // wait is the goroutine that a process ends with.

@@ -184,15 +184,18 @@ func (r *run) settle(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, settleMax)
 	defer cancel()
 	for i, p := range r.arena.nodes {
-		if !p.running() {
-			r.observe("%s is started again", p.name)
-			if err := r.arena.revive(i, 0); err != nil {
-				return err
+		for why := r.arena.unready(ctx, i); why != nil; why = r.arena.unready(ctx, i) {
+			if ctx.Err() != nil {
+				return fmt.Errorf("%s is not ready: %w", p.name, why)
 			}
+			if !p.running() {
+				r.observe("%s is started again", p.name)
+				if err := r.arena.revive(i, 0); err != nil {
+					return err
+				}
+			}
+			wait(ctx, 20*time.Millisecond)
 		}
-	}
-	if err := r.arena.awaitReady(ctx, settleMax); err != nil {
-		return err
 	}
 	to := drive.Store{Store: r.arena.everybody}
 	for i, key := range append([]string{""}, r.config.splitAt...) {
