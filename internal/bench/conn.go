@@ -153,7 +153,12 @@ func (c *conn) readBody(status int, h header) ([]byte, error) {
 		_, err := c.in.Discard(int(h.bodyBytes))
 		return nil, err
 	}
-	return c.keep(io.LimitReader(c.in, h.bodyBytes))
+	whole := &io.LimitedReader{R: c.in, N: h.bodyBytes}
+	body, err := c.keep(whole)
+	if err == nil && whole.N > 0 {
+		err = io.ErrUnexpectedEOF
+	}
+	return body, err
 }
 
 func (c *conn) readChunks() ([]byte, error) {

@@ -104,7 +104,7 @@ func parseTTL(text string) (int64, error) {
 		return 0, usagef("TTL is %q, it must be a number of seconds from 1 to %d, "+
 			"or a duration like 5m", text, kv.LeaseTTLMax)
 	}
-	return int64((d + time.Second - 1) / time.Second), nil
+	return int64((d-1)/time.Second) + 1, nil
 }
 
 func (c *leaseCommand) grant(cmd *cobra.Command, req kv.LeaseGrantRequest) error {

@@ -41,10 +41,33 @@ func (c *Client) Txn(ctx context.Context, req kv.TxnRequest) (kv.TxnResponse, er
 		return kv.TxnResponse{}, err
 	}
 	resp, err := j.Decode()
+	if err == nil && !isAnswer(&req, &resp) {
+		err = errors.New("its results are not those of the operations")
+	}
 	if err != nil {
 		return resp, fmt.Errorf("%w: answer of %s: %w", kv.ErrUncertain, got.endpoint.Host, err)
 	}
 	return resp, nil
+}
+
+// isAnswer tells whether resp holds a result for each operation of the branch that it
+// says was taken, which without a condition is the one of success.
+func isAnswer(req *kv.TxnRequest, resp *kv.TxnResponse) bool {
+	ops := req.Success
+	if !resp.Succeeded {
+		ops = req.Failure
+	}
+	return (resp.Succeeded || len(req.Compares) > 0) && slices.EqualFunc(ops, resp.Results, func(op kv.Op, result kv.Result) bool {
+		switch {
+		case op.Range != nil:
+			return result.Range != nil
+		case op.Put != nil:
+			return result.Put != nil
+		case op.Delete != nil:
+			return result.Delete != nil
+		}
+		return result.Txn != nil && isAnswer(op.Txn, result.Txn)
+	})
 }
 
 // lacksRequest tells whether an operation of req, at any depth, holds none. A
