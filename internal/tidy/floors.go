@@ -47,7 +47,7 @@ var floors = map[string]int{
 	"internal/cli":        9,  // commands and wiring
 	"internal/nodetest":   10, // clusters of real processes, killed under load
 	"internal/etcdtest":   10, // etcd's recorded answers, compared with ours
-	"internal/history":    1,  // what clients were told, and the judgement of it
+	"internal/history":    2,  // what clients were told, and the judgement of it
 	"internal/plot":       0,  // pictures of what happened over time
 	"internal/netlab":     0,  // hosts in network namespaces, and a network with faults
 	"internal/casualties": 10, // what other systems suffered from, played on ours
