@@ -185,8 +185,11 @@ func (f *FS) RemoveAll(name string) error {
 	return f.FS.RemoveAll(name)
 }
 
-// MkdirAll implements vfs.FS.
+// MkdirAll implements vfs.FS. A directory that is there takes nothing.
 func (f *FS) MkdirAll(dir string, perm os.FileMode) error {
+	if _, err := f.Stat(dir); err == nil {
+		return f.FS.MkdirAll(dir, perm)
+	}
 	if _, err := f.meet("mkdir", target{ops: Create, path: dir}); err != nil {
 		return err
 	}

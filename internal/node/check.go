@@ -127,7 +127,7 @@ func (c *checker) enter() (io.Closer, error) {
 	}
 	desc, err := readDescription(c.fs, c.dir)
 	c.desc = desc
-	where := c.join(fileDescription)
+	where := c.join(fileDescription) + " at offset 0"
 	switch {
 	case err != nil:
 		err = c.damaged(where, err)

@@ -96,7 +96,9 @@ var damages = []struct {
 	do   func(d *damage)
 	want string
 }{
-	{"no node.json", func(d *damage) { d.remove("node.json") }, "node.json: the file is missing"},
+	{"no node.json", func(d *damage) {
+		d.remove("node.json")
+	}, "node.json at offset 0: the file is missing"},
 	{"bad node.json", func(d *damage) { d.write("node.json", "{") }, "corrupt data"},
 	{"other node.json", func(d *damage) {
 		other := description{Format: 1, Cluster: 7, Name: "n1"}

@@ -8,6 +8,7 @@ import (
 	"hash/crc32"
 	"io"
 	"io/fs"
+	"slices"
 
 	"github.com/cockroachdb/pebble/v2/vfs"
 
@@ -179,6 +180,10 @@ func refuseForeign(files vfs.FS, dir string) error {
 	names, err := files.List(dir)
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return kv.Invalid("data: %v", err)
+	}
+	if slices.Contains(names, dirLog) && slices.Contains(names, dirEngine) {
+		return fmt.Errorf("%w: data: %s at offset 0: the file is missing",
+			kv.ErrCorrupt, files.PathJoin(dir, fileDescription))
 	}
 	for _, name := range names {
 		if name != fileLock && name != fileDescription+unfinished {

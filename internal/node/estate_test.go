@@ -1,0 +1,187 @@
+package node
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"math/rand/v2"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/cockroachdb/pebble/v2/vfs"
+
+	"github.com/miruvor/miruvor/internal/kv"
+	"github.com/miruvor/miruvor/internal/replica"
+)
+
+const estateDir = "/data/n1"
+
+// estate is what a node of three shards left on its disk, and what it had
+// acknowledged until then.
+type estate struct {
+	name string
+	// files are those of the data directory, by their path in it.
+	files map[string][]byte
+	want  map[string]string
+	last  kv.Revision
+}
+
+func estateConfig(fs vfs.FS) Config {
+	bounds := replica.DefaultBounds()
+	bounds.LogKeepEntries, bounds.LogKeepBytes = 10, 1<<10
+	return Config{
+		Name: "n1", Dir: estateDir, Listen: "127.0.0.1:0", Cluster: Cluster{Shards: 3},
+		lab: lab{fs: fs, bounds: bounds, memtableBytes: 64 << 10, segmentBytes: 64 << 10},
+	}
+}
+
+// newEstates are what a node leaves that was killed, and one that was stopped. Both
+// have several tables on several levels, segments in use and spare ones.
+func newEstates(t *testing.T) []*estate {
+	t.Helper()
+	disk := vfs.NewCrashableMem()
+	n, err := Start(estateConfig(disk))
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx := t.Context()
+	if err := becomeReady(ctx, n); err != nil {
+		t.Fatal(err)
+	}
+	e := estate{want: map[string]string{}}
+	rng := rand.New(rand.NewPCG(9, 9))
+	for i := range 900 {
+		key := string([]byte{byte(rng.IntN(256)), byte(rng.IntN(3))})
+		value := fmt.Sprint(i, " ", randomText(rng, rng.IntN(1500)))
+		resp, err := kv.Put(ctx, n, kv.PutRequest{Key: []byte(key), Value: []byte(value)})
+		if err == nil && i == 600 {
+			err = n.engine.Flush()
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+		e.want[key], e.last = value, resp.Revision
+	}
+	killed, stopped := e, e
+	left := disk.CrashClone(vfs.CrashCloneCfg{
+		UnsyncedDataPercent: 100, RNG: rand.New(rand.NewPCG(1, 1)),
+	})
+	killed.name, killed.files = "killed", readFiles(t, left)
+	if err := n.Stop(ctx); err != nil {
+		t.Fatal(err)
+	}
+	stopped.name, stopped.files = "stopped", readFiles(t, disk)
+	return []*estate{&killed, &stopped}
+}
+
+func randomText(rng *rand.Rand, n int) string {
+	b := make([]byte, n)
+	for i := range b {
+		b[i] = 'a' + byte(rng.IntN(26))
+	}
+	return string(b)
+}
+
+// readFiles are the files of a data directory, by their path in it.
+func readFiles(t *testing.T, fs vfs.FS) map[string][]byte {
+	t.Helper()
+	files := map[string][]byte{}
+	for _, dir := range []string{"", dirLog, dirEngine} {
+		names, err := fs.List(fs.PathJoin(estateDir, dir))
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, name := range names {
+			path := fs.PathJoin(estateDir, dir, name)
+			if info, err := fs.Stat(path); err != nil || info.IsDir() {
+				continue
+			}
+			f, err := fs.Open(path)
+			if err != nil {
+				t.Fatal(err)
+			}
+			data, err := io.ReadAll(f)
+			if err = errors.Join(err, f.Close()); err != nil {
+				t.Fatal(err)
+			}
+			files[fs.PathJoin(dir, name)] = data
+		}
+	}
+	return files
+}
+
+// diskWith is a disk with these files in the data directory.
+func diskWith(t *testing.T, files map[string][]byte) *vfs.MemFS {
+	t.Helper()
+	fs := vfs.NewMem()
+	for _, dir := range []string{"", dirLog, dirEngine} {
+		if err := fs.MkdirAll(fs.PathJoin(estateDir, dir), 0o755); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for name, data := range files {
+		f, err := fs.Create(fs.PathJoin(estateDir, name), vfs.WriteCategoryUnspecified)
+		if err == nil {
+			_, err = f.Write(bytes.Clone(data))
+			err = errors.Join(err, f.Close())
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	return fs
+}
+
+// kindOf is the kind of a file: what remains of its name without its number.
+func kindOf(name string) string {
+	kind := strings.TrimLeft(name[strings.LastIndex(name, "/")+1:], "0123456789")
+	for _, prefix := range []string{"marker.manifest", "marker.format", "MANIFEST", "OPTIONS"} {
+		if strings.HasPrefix(kind, prefix) {
+			kind = prefix
+		}
+	}
+	dir, _, _ := strings.Cut(name, "/")
+	return dir + " " + kind
+}
+
+// revive starts a node on what is left and reads everything. refused is why that
+// did not work, wrong what was read that is not what was acknowledged.
+func (e *estate) revive(ctx context.Context, disk vfs.FS) (refused, wrong error) {
+	n, err := Start(estateConfig(disk))
+	if err != nil {
+		return err, nil
+	}
+	defer func() {
+		ctx, cancel := context.WithTimeout(context.Background(), time.Second)
+		defer cancel()
+		_ = n.Stop(ctx)
+	}()
+	if err := becomeReady(ctx, n); err != nil {
+		return err, nil
+	}
+	resp, err := n.Range(ctx, kv.RangeRequest{Range: kv.PrefixRange(nil)})
+	if err != nil {
+		return err, nil
+	}
+	return nil, e.compare(&resp)
+}
+
+func (e *estate) compare(resp *kv.RangeResponse) error {
+	got := map[string]string{}
+	for _, pair := range resp.KVs {
+		got[string(pair.Key)] = string(pair.Value)
+	}
+	for key, value := range e.want {
+		if got[key] != value {
+			return fmt.Errorf("key %x is %.10q, want %.10q", key, got[key], value)
+		}
+	}
+	if len(got) != len(e.want) || resp.Revision < e.last {
+		return fmt.Errorf("%d keys at revision %d, want %d at %d", len(got), resp.Revision,
+			len(e.want), e.last)
+	}
+	return nil
+}
