@@ -11,19 +11,20 @@ import (
 	"github.com/miruvor/miruvor/internal/worker"
 )
 
-// fill writes so much that engines have several files, and deletes half of it.
+// fill writes so much that engines have several files, and a snapshot some, and deletes a
+// third of it.
 func (st *stage) fill(h *host, n int) kv.Revision {
 	var pairs []string
-	for i := range 20 {
+	for i := range 60 {
 		v := strings.Repeat(fmt.Sprint(i%10), 8<<10) + fmt.Sprint(n)
 		pairs = append(pairs, fmt.Sprintf("f%02d", i), v)
 	}
 	for range 3 {
 		h.write(puts(pairs...))
 	}
-	half := kv.Range{Start: []byte("f"), End: []byte("f10")}
+	third := kv.Range{Start: []byte("f"), End: []byte("f20")}
 	return h.write(worker.Request{Txn: &kv.TxnRequest{Success: []kv.Op{
-		{Delete: &kv.DeleteRequest{Range: half}},
+		{Delete: &kv.DeleteRequest{Range: third}},
 	}}})
 }
 
@@ -48,10 +49,10 @@ func TestEtcd14685(t *testing.T) {
 			h.crash()
 			h.start()
 			st.until("a leader", 10*time.Second, func() bool { return st.leaderOf(1) == h })
-			if got := h.get("f15"); !strings.HasSuffix(got, fmt.Sprint(n)) {
-				st.failf("f15 ends with %.20q", got)
+			if got := h.get("f45"); !strings.HasSuffix(got, fmt.Sprint(n)) {
+				st.failf("f45 ends with %.20q", got)
 			}
-			h.expect("f05", "")
+			h.expect("f15", "")
 			st.must(h.engine.Check())
 		}
 		st.agree()

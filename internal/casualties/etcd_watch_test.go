@@ -42,7 +42,7 @@ func TestEtcd15220(t *testing.T) {
 }
 
 // keepFew has leaders drop their logs early, so that who was away needs a snapshot.
-func keepFew(b *replica.Bounds) { b.LogKeepEntries, b.LogKeepBytes = 2, 1 }
+func keepFew(b *replica.Bounds) { b.LogKeepEntries, b.LogKeepBytes = 2, 64<<10 }
 
 // leaveBehind cuts a node off, and does so much without it that it needs snapshots.
 func (st *stage) leaveBehind(h *host, n int) (events []string) {

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/cockroachdb/pebble/v2/vfs"
+	"go.etcd.io/raft/v3/raftpb"
 
 	"github.com/miruvor/miruvor/internal/kv"
 	"github.com/miruvor/miruvor/internal/mutant"
@@ -101,6 +102,34 @@ func TestRaftLostVoter(t *testing.T) {
 		st.hosts[0].expect("a", "1")
 		st.agree()
 	}, mutant.RejoinAsVoter)
+}
+
+// A change of members that raft refused went through the log as an empty entry, and its proposer
+// waited for ever (raft#80). Here a leader's proposals get lost with it while it replaces a directory,
+// at one step after the other; who leads next must find out what is left to do.
+func TestRaft80(t *testing.T) {
+	prove(t, setting{splitAt: []string{"m"}}, func(st *stage) {
+		h := st.host(3)
+		for n := range 6 {
+			st.host(1).put("a", fmt.Sprint(n))
+			h.wipe()
+			h.start()
+			st.wait(time.Duration(n) * 400 * time.Millisecond)
+			l := st.leader(kv.SystemShard)
+			st.lose = func(x *letter) bool {
+				r := x.message.Raft
+				return r != nil && x.from == l.id && r.Msg.GetType() == raftpb.MsgApp
+			}
+			l.slow = true
+			st.wait(3 * time.Second)
+			l.crash()
+			st.lose = nil
+			st.wait(time.Second)
+			l.start()
+			st.until("all nodes to be level", 60*time.Second, st.healthy)
+		}
+		st.agree()
+	})
 }
 
 // What took the place of a lost replica meets the lost one (cockroach#21146). Here a directory comes
@@ -301,7 +330,8 @@ func TestCockroach81978(t *testing.T) {
 			for _, o := range st.others(h) {
 				o.flush()
 			}
-			if i%4 == 3 { // a snapshot takes 200 ms
+			h.slow = i%4 == 3 || i%4 == 0
+			if i%4 == 3 { // a snapshot takes 200 ms, and its installation 100
 				for _, f := range slices.Clone(st.flights) {
 					sent++
 					st.land(f)

@@ -73,39 +73,10 @@ func TestTiKV8468(t *testing.T) {
 	}, mutant.NumberBeforePrepare)
 }
 
-// A transaction whose client was thought dead was rolled back, and its late requests found nothing
-// that spoke against them (what TiKV's rollback records are for). Here the decision of a coordinator
-// that died is on its way for seconds, others settle what it left, and then it arrives.
-func TestTiKVLateCommit(t *testing.T) {
-	prove(t, setting{splitAt: []string{"m"}}, func(st *stage) {
-		dies := st.host(3)
-		var late []letter
-		st.keep = func(l *letter) bool {
-			q := l.message.Request
-			return q != nil && l.from == dies.id && (q.Decide != nil || q.Prepare != nil &&
-				l.to == st.leader(1).id)
-		}
-		dies.ask(puts("a", "1", "z", "1"))
-		st.settle()
-		late, st.letters = st.letters, nil
-		st.keep = nil
-		dies.crash()
-		st.wait(3 * time.Second)
-		if a, z := st.host(1).get("a"), st.host(1).get("z"); a != "" || z != "" {
-			st.failf("a is %q, z is %q", a, z)
-		}
-		st.letters = append(st.letters, late...)
-		st.wait(3 * time.Second)
-		if a, z := st.host(1).get("a"), st.host(1).get("z"); a != "" || z != "" {
-			st.failf("after it was given up, a is %q, z is %q", a, z)
-		}
-		st.agree()
-	})
-}
-
-// The same, if the coordinator lives: one shard has prepared and is told by the other, whose own
-// request is late, that there is no such transaction. Without a record of that, the late request is
-// granted, and the transaction is decided in one shard alone.
+// A transaction that was thought dead was rolled back, and its late requests found nothing that
+// spoke against them (what TiKV keeps rollback records for). Here one shard has prepared, and is told
+// by the other, whose own request is late, that there is no such transaction. Without a record of that,
+// the late request is granted, and the transaction is decided in one shard alone.
 func TestTiKVLatePrepare(t *testing.T) {
 	prove(t, setting{splitAt: []string{"m"}}, func(st *stage) {
 		for _, shard := range []kv.ShardID{1, 2} {
