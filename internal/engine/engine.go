@@ -154,6 +154,10 @@ type Engine interface {
 	// not block.
 	DiskUsage() (bytes, inUse int64)
 
+	// IsBehind reports whether more is written than the engine gets done, so that
+	// soon commits would have to wait for it. It costs little, and does not block.
+	IsBehind() bool
+
 	// Metrics describes the engine by numbers, name to value. Names are in
 	// Prometheus' style with their unit, without a prefix ("disk_bytes").
 	Metrics() map[string]float64

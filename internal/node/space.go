@@ -22,6 +22,8 @@ type space struct {
 	full atomic.Bool
 	// seen is the last measurement.
 	seen atomic.Pointer[measurement]
+	// held says that writes wait here until the engine is no more behind.
+	held atomic.Bool
 	// told says that the log has been told of a lack of space, and not yet of its
 	// end. Only runSpace touches it.
 	told bool
@@ -108,6 +110,7 @@ func (n *Node) runSpace() {
 	tick := time.NewTicker(spacePause)
 	defer tick.Stop()
 	for {
+		n.lookAtEngine()
 		n.lookAtSpace()
 		select {
 		case <-tick.C:

@@ -42,6 +42,8 @@ type duties struct {
 	feeds  feeds
 	leases leases
 	alarms alarms
+	// held says that writes wait: see Hold.
+	held bool
 }
 
 // role is what Raft made of this replica.

@@ -103,6 +103,13 @@ var commands = map[string]func(*story){
 			r.SetPeer(kv.NodeID(s.number("of", 0)), kv.Incarnation(s.number("inc", 0)))
 		})
 	},
+	// pause: writes wait, because the engine is behind, until resume.
+	"pause": func(s *story) {
+		s.node().input(func(r *Replica, out *Output) { r.Hold(true, out) })
+	},
+	"resume": func(s *story) {
+		s.node().input(func(r *Replica, out *Output) { r.Hold(false, out) })
+	},
 	"transfer": (*story).transfer,
 	// prefer n=1 to=2 ms=1000: for so long, a leader tries to hand over for good.
 	"prefer": func(s *story) {

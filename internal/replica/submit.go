@@ -102,7 +102,7 @@ func (r *Replica) canServe() bool {
 // evaluate works through what has arrived, in order, as far as it can.
 func (r *Replica) evaluate(out *Output) {
 	q := &r.queue
-	for len(q.arrived) > 0 && r.canServe() {
+	for len(q.arrived) > 0 && r.canServe() && !r.held {
 		it := q.arrived[0]
 		if r.itemBlocked(it.req) {
 			q.arrived, q.blocked = q.arrived[1:], append(q.blocked, it)

@@ -18,6 +18,8 @@ type demands struct {
 	// time while nobody knows the leader.
 	tries    int
 	closings closings
+	// held says that the writes of the replicas here wait: see Hold.
+	held bool
 }
 
 // askOracle gathers what is needed and sends it, or hands it to the office

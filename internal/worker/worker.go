@@ -117,6 +117,7 @@ func (w *Worker) add(r *replica.Replica) {
 	for node, inc := range w.peers {
 		r.SetPeer(node, inc)
 	}
+	r.Hold(w.demands.held, &w.out)
 }
 
 // Tick tells that one tick has passed.
@@ -142,6 +143,14 @@ func (w *Worker) Campaign() {
 		if r.Descriptor().Preferred == w.cfg.Node {
 			r.Campaign()
 		}
+	}
+}
+
+// Hold has the writes of the leaders here wait, or go on: see Replica.Hold.
+func (w *Worker) Hold(held bool) {
+	w.demands.held = held
+	for _, shard := range w.order {
+		w.replicas[shard].Hold(held, &w.out)
 	}
 }
 

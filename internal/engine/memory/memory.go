@@ -91,6 +91,9 @@ func (e *Engine) NewIngest(spans []engine.Span) (engine.Ingest, error) {
 // DiskUsage implements engine.Engine: there is no disk.
 func (e *Engine) DiskUsage() (bytes, inUse int64) { return 0, 0 }
 
+// IsBehind implements engine.Engine.
+func (e *Engine) IsBehind() bool { return false }
+
 // Metrics implements engine.Engine.
 func (e *Engine) Metrics() map[string]float64 {
 	e.mu.RLock()

@@ -10,6 +10,14 @@ func (e *Engine) DiskUsage() (bytes, inUse int64) {
 	return int64(used), int64(used - min(idle, used))
 }
 
+// IsBehind implements engine.Engine. Memtables count by their size: the first of them
+// are small, and not flushed one by one.
+func (e *Engine) IsBehind() bool {
+	m := e.db.Metrics()
+	return m.MemTable.Size >= memtablesBehind*e.options.MemTableSize ||
+		int(m.Levels[0].Sublevels) >= l0Behind
+}
+
 // Metrics implements engine.Engine.
 func (e *Engine) Metrics() map[string]float64 {
 	m := e.db.Metrics()

@@ -17,8 +17,10 @@ const formatVersion = pebble.FormatTableFormatV6
 const (
 	cacheBytesDefault    = 128 << 20
 	memtableBytesDefault = 64 << 20
-	// memtablesMax memtables may wait for their flush before writes stall.
-	memtablesMax = 4
+	// memtablesMax memtables may wait for their flush before writes stall, which who
+	// writes should not let it come to: from memtablesBehind on the engine is behind.
+	memtablesMax    = 8
+	memtablesBehind = 3
 	// bloomBitsPerKey costs ten bits a user key and lets one miss in a
 	// hundred through.
 	bloomBitsPerKey = 10
@@ -28,8 +30,9 @@ const (
 	// so many bytes instead of all at once.
 	syncBytes = 1 << 20
 	// l0Compact and l0Stop count overlapping layers of L0, each of which
-	// every read looks into.
+	// every read looks into; from l0Behind on the engine is behind.
 	l0Compact = 2
+	l0Behind  = 12
 	l0Stop    = 24
 	// deleteRangeDelay is how long the space of a removed shard may wait in
 	// a memtable.

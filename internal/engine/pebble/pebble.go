@@ -41,7 +41,7 @@ type Options struct {
 	// CacheBytes is the size of the block cache, 0 for 128 MiB.
 	CacheBytes int64
 	// MemtableBytes is the size at which a memtable is flushed, 0 for
-	// 64 MiB. Up to four of them are in memory.
+	// 64 MiB. Up to eight of them are in memory, and seldom more than three.
 	MemtableBytes uint64
 	// Logger gets Pebble's events; nil drops them.
 	Logger *slog.Logger
