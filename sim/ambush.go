@@ -178,7 +178,7 @@ const orphanedMax = 5 * time.Second
 // checkLocks waits for the end of the transactions under way.
 func (c *cluster) checkLocks() {
 	end := c.now + Time(orphanedMax)
-	for !c.unlocked() {
+	for !c.ready() || !c.unlocked() { // who does not lead may not have applied all yet
 		if c.now >= end {
 			c.failf("all is well since %v, but locks are left: %s", orphanedMax, c.locked())
 		}

@@ -96,7 +96,7 @@ func (c *cluster) ask(n *node, op *Op) {
 	if !c.healed && c.chance(0.1) {
 		patience = c.between(time.Millisecond, 100*time.Millisecond)
 	}
-	if c.calm {
+	if c.calm || c.healed {
 		patience += 2 * time.Second // who queues for keys on a slow network needs it
 	}
 	t := n.threads[c.rng.IntN(len(n.threads))]

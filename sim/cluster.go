@@ -15,10 +15,10 @@ import (
 // cluster is a whole run: nodes, network, clients and what goes wrong.
 type cluster struct {
 	*world
-	cfg     Config
-	nodes   map[kv.NodeID]*node
-	order   []kv.NodeID
-	shards  placement.Map
+	cfg   Config
+	nodes map[kv.NodeID]*node
+	order []kv.NodeID
+	layout
 	network network
 	keys    *keys
 	crowd
@@ -31,6 +31,12 @@ type cluster struct {
 	ranks
 	traps
 	probe *probe
+}
+
+// layout is how the keys are spread: shards is the map, every what allShards tells.
+type layout struct {
+	shards placement.Map
+	every  []placement.Shard
 }
 
 // ranks say who leads: terms holds who led a shard in a term, leaders how many had when
@@ -190,8 +196,12 @@ func (c *cluster) timing() replica.Timing {
 	return t
 }
 
+// allShards are the system shard and the others.
 func (c *cluster) allShards() []placement.Shard {
-	return append([]placement.Shard{c.shards.System}, c.shards.Shards...)
+	if c.every == nil {
+		c.every = append([]placement.Shard{c.shards.System}, c.shards.Shards...)
+	}
+	return c.every
 }
 
 func (c *cluster) runFor(d time.Duration) {

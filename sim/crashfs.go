@@ -6,6 +6,7 @@ import (
 	"io"
 	"math/rand/v2"
 	"slices"
+	"strings"
 
 	"github.com/cockroachdb/pebble/v2/vfs"
 )
@@ -114,9 +115,12 @@ const (
 	batchHeaderBytes = 32
 )
 
+// segmentSuffix is how the files end that hold batches.
+const segmentSuffix = ".log"
+
 // tornImage is what a crash leaves of a directory amid a write to the disk: of what
-// was not synced in its last file, all that lies before some byte. It tells where that
-// is in the log's terms, NoRare if there was nothing to tear.
+// was not synced in its last segment, all that lies before some byte, and of other files
+// all or nothing. It tells where the write was torn, NoRare if there was nothing to tear.
 func tornImage(fs *vfs.MemFS, dir string, rng *rand.Rand) (*vfs.MemFS, Rare, error) {
 	image := fs.CrashClone(vfs.CrashCloneCfg{})
 	all := fs.CrashClone(vfs.CrashCloneCfg{UnsyncedDataPercent: 100, RNG: rng})
@@ -125,6 +129,7 @@ func tornImage(fs *vfs.MemFS, dir string, rng *rand.Rand) (*vfs.MemFS, Rare, err
 		return image, NoRare, nil // the directory itself was not synced
 	}
 	slices.Sort(names)
+	where := NoRare
 	for _, name := range slices.Backward(names) {
 		path := fs.PathJoin(dir, name)
 		old, errOld := readFile(image, path)
@@ -133,12 +138,27 @@ func tornImage(fs *vfs.MemFS, dir string, rng *rand.Rand) (*vfs.MemFS, Rare, err
 		if errOld != nil || errRecent != nil || first == end {
 			continue
 		}
-		cut, where := tear(recent, first, end, rng)
-		torn := append(slices.Clone(recent[:cut]), make([]byte, max(0, len(old)-cut))...)
-		copy(torn[cut:], old[min(cut, len(old)):])
-		return image, where, errors.Join(writeFile(image, path, torn), syncDir(image, dir))
+		torn := recent
+		switch segment := strings.HasSuffix(name, segmentSuffix); {
+		case segment && where == NoRare:
+			torn, where = tornFile(old, recent, rng)
+		case rng.IntN(2) == 0:
+			torn = old
+		}
+		if err := writeFile(image, path, torn); err != nil {
+			return nil, NoRare, err
+		}
 	}
-	return image, NoRare, nil
+	return image, where, syncDir(image, dir)
+}
+
+// tornFile is a file of which a write was torn, and where.
+func tornFile(old, recent []byte, rng *rand.Rand) ([]byte, Rare) {
+	first, end := changed(old, recent)
+	cut, where := tear(recent, first, end, rng)
+	torn := append(slices.Clone(recent[:cut]), make([]byte, max(0, len(old)-cut))...)
+	copy(torn[cut:], old[min(cut, len(old)):])
+	return torn, where
 }
 
 // changed is where two files begin to differ, and where they have ceased to.

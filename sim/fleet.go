@@ -140,7 +140,8 @@ func startCrew() (*crew, error) {
 	c.answers.Buffer(nil, 16<<20)
 	c.process = exec.Command(os.Args[0], "-test.run=^TestCrew$", "-test.timeout=0", "-crew")
 	// One thread each, and a heap that may grow: runs make much garbage and keep little.
-	c.process.Env = append(os.Environ(), "GOMAXPROCS=1", "GOGC=800")
+	c.process.Env = append(os.Environ(), "GOMAXPROCS=1", "GOGC=800",
+		"GODEBUG=asyncpreemptoff=1")
 	c.process.ExtraFiles = []*os.File{w}
 	c.process.Stdout, c.process.Stderr = c.output, c.output
 	if c.jobs, err = c.process.StdinPipe(); err == nil {
