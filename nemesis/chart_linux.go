@@ -57,6 +57,14 @@ func (r *report) chart() *plot.Chart {
 			}},
 		},
 	}
+	var syncs []plot.Point
+	for _, s := range r.machine.syncs {
+		syncs = append(syncs, plot.Point{At: s.at.Seconds(), Value: s.took.Seconds() * 1000})
+	}
+	c.Panels = append(c.Panels, plot.Panel{
+		Title: "fsync of a page beside all this, ms", Least: 100,
+		Series: []plot.Series{{Name: "on the disk that all share", Points: syncs}},
+	})
 	for i := range r.done {
 		d := &r.done[i]
 		c.Bands = append(c.Bands, plot.Band{

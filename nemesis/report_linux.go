@@ -123,6 +123,7 @@ func (r *report) writeFigures(b *strings.Builder) {
 	row("changes of leaders", "%d", len(r.sampler.changes))
 	row("longest time without a write", "%v",
 		r.longestGap(0, r.history.Now()).Round(time.Millisecond))
+	row("slowest fsync of a page beside it", "%v", r.machine.slowest().Round(time.Millisecond))
 	row("packets", "%d carried, %d late, %d lost", traffic.Carried, traffic.Late, traffic.Lost)
 	b.WriteString("\n")
 }

@@ -29,6 +29,7 @@ type run struct {
 	history *history.History
 	load    *load
 	sampler sampler
+	machine machine
 
 	// complete says that the witnesses have seen everything.
 	complete bool
@@ -101,6 +102,11 @@ func (r *run) do(ctx context.Context) error {
 	r.sampler = sampler{cluster: cl, history: r.history}
 	var sampling sync.WaitGroup
 	sampling.Go(func() { r.sampler.run(sampled) })
+	sampling.Go(func() {
+		if err := r.machine.run(sampled, r.history, r.config.dir); err != nil {
+			r.fail(err)
+		}
+	})
 	r.suffer(ctx)
 	wait(ctx, time.Second) // some load on the healthy
 	r.load.stop()
@@ -176,12 +182,27 @@ func (r *run) inflict(ctx context.Context, st *step) {
 }
 
 // settleMax is how long a cluster may take to recover once nothing is wrong with
-// it any more.
+// it any more, not counting the time in which the machine stalls.
 const settleMax = 30 * time.Second
+
+// patience is a context that ends after a time in which the machine works.
+func (r *run) patience(
+	ctx context.Context, limit time.Duration,
+) (context.Context, context.CancelFunc) {
+	ctx, cancel := context.WithCancel(ctx)
+	begin, lost := r.history.Now(), r.machine.lost()
+	go func() {
+		for ctx.Err() == nil && r.history.Now()-begin < limit+r.machine.lost()-lost {
+			wait(ctx, 100*time.Millisecond)
+		}
+		cancel()
+	}()
+	return ctx, cancel
+}
 
 // settle waits until all nodes serve and every shard can be written.
 func (r *run) settle(ctx context.Context) error {
-	ctx, cancel := context.WithTimeout(ctx, settleMax)
+	ctx, cancel := r.patience(ctx, settleMax)
 	defer cancel()
 	for i, p := range r.arena.nodes {
 		for why := r.arena.unready(ctx, i); why != nil; why = r.arena.unready(ctx, i) {
@@ -235,7 +256,7 @@ func (r *run) finish(ctx context.Context) {
 	}
 	r.complete = true
 	last := r.history.Seen()
-	ctx, cancel := context.WithTimeout(ctx, witnessMax)
+	ctx, cancel := r.patience(ctx, witnessMax)
 	defer cancel()
 	for _, w := range r.history.Witnesses() {
 		for w.At() < last && ctx.Err() == nil {
