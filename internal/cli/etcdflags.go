@@ -2,11 +2,13 @@ package cli
 
 import (
 	"cmp"
+	"errors"
 	"fmt"
 	"math"
 	"time"
 
 	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
 
 	"github.com/miruvor/miruvor/internal/etcdapi"
 )
@@ -66,4 +68,26 @@ func (e *etcdServing) options() etcdapi.ServerOptions {
 		KeepaliveInterval: cmp.Or(e.keepaliveInterval, never),
 		KeepaliveTimeout:  cmp.Or(e.keepaliveTimeout, never),
 	}
+}
+
+// etcdFlags are flags of etcd's that have another name or form here, with what to say.
+var etcdFlags = map[string]string{
+	"data-dir":                    "--data DIR",
+	"listen-client-urls":          "--client HOST:PORT",
+	"listen-peer-urls":            "--peer HOST:PORT",
+	"advertise-client-urls":       "--advertise-client HOST:PORT",
+	"initial-advertise-peer-urls": "--advertise-peer HOST:PORT",
+	"unsafe-no-fsync":             "--durability os",
+	"enable-pprof":                "--pprof",
+}
+
+// explainFlag says what a flag of etcd's is called here.
+func explainFlag(_ *cobra.Command, err error) error {
+	var unknown *pflag.NotExistError
+	if errors.As(err, &unknown) {
+		if name, ok := etcdFlags[unknown.GetSpecifiedName()]; ok {
+			err = fmt.Errorf("%w: it is %s here", err, name)
+		}
+	}
+	return usageError{err}
 }

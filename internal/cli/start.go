@@ -47,6 +47,7 @@ func newStart(prepare func(*node.Config)) *cobra.Command {
 		ValidArgsFunction: cobra.NoFileCompletions,
 		RunE:              s.run,
 	}
+	cmd.SetFlagErrorFunc(explainFlag)
 	s.options = addStartFlags(cmd)
 	cmd.Flags().String("config", "", "YAML file of settings")
 	s.settings = newSettings(cmd.Flags(), "config")
