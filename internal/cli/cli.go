@@ -12,6 +12,7 @@
 //		demo ───────────────────────────────────────────> several instances
 //		door ──> portmux ──> grpcserver(etcdapi), http.Server(gateway, httpapi)
 //		check ──> node.Check, backup.Read
+//		rebuild ──> httpclient, node.SetAside
 //		restore ──> node.Restore
 //
 //	 1. What is wrong with a command line is said before anything is touched,
@@ -104,7 +105,8 @@ func newRoot(prepare func(*node.Config)) *cobra.Command {
 		&cobra.Group{ID: groupServer, Title: "Servers:"},
 		&cobra.Group{ID: groupClient, Title: "Clients:"},
 	)
-	root.AddCommand(newDemo(), newStart(prepare), newCheck(), newRestore())
+	root.AddCommand(newDemo(), newStart(prepare), newCheck(), newRebuild(),
+		newRestore())
 	root.AddCommand(newPut(), newGet(), newDel(), newScan(), newTxn(), newWatch(), newLease(),
 		newCompact(), newStatus(), newAlarm(), newBench(), newBackup(), newImport(),
 		newVersion())

@@ -276,7 +276,7 @@ func (d *directory) complete() error {
 
 func (d *directory) incomplete(there, gone string) error {
 	return fmt.Errorf("%w: data: %s has %s but no %s that belongs to it; "+
-		"remove the whole directory to rebuild this node from the others",
+		"miruvor rebuild has this node get all of it from the others",
 		kv.ErrCorrupt, d.path, there, gone)
 }
 
