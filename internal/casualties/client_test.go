@@ -61,7 +61,8 @@ func (st *stage) replied(h *host, r *worker.Reply) {
 		st.wrote(o, r.Txn)
 	case r.Range != nil && !o.Range.Serializable:
 		if r.Range.Revision < o.floor {
-			st.failf("a read of %v is at %v, but %v was told before", h.id, r.Range.Revision, o.floor)
+			st.failf("a read of %v is at %v, but %v was told before", h.id, r.Range.Revision,
+				o.floor)
 		}
 		st.told = max(st.told, r.Range.Revision)
 	}

@@ -15,12 +15,12 @@ import (
 // an engine that kept some of its commits and writes under way everywhere.
 func TestEtcd13766(t *testing.T) {
 	prove(t, setting{splitAt: []string{"m"}}, func(st *stage) {
-		for n := range 24 {
+		for n := range 16 {
 			victim := st.hosts[n%3]
 			if n%5 == 0 {
 				victim.flush()
 			}
-			victim.fuse = 1 + 3*n
+			victim.fuse = 1 + 4*n
 			for i := range 12 {
 				key := fmt.Sprintf("%c%d", "az"[i%2], i%4)
 				if h := st.hosts[i%3]; h.worker != nil {

@@ -19,7 +19,7 @@ func (st *stage) fill(h *host, n int) kv.Revision {
 		v := strings.Repeat(fmt.Sprint(i%10), 8<<10) + fmt.Sprint(n)
 		pairs = append(pairs, fmt.Sprintf("f%02d", i), v)
 	}
-	for range 3 {
+	for range 2 {
 		h.write(puts(pairs...))
 	}
 	third := kv.Range{Start: []byte("f"), End: []byte("f20")}
@@ -29,13 +29,13 @@ func (st *stage) fill(h *host, n int) kv.Revision {
 }
 
 // A member that died while it defragmented came back with data that its index of what was
-// applied did not fit to. There is nothing to call here: space is given back all the time. So power
-// is lost while that is under way, on the engine of a real node, with writes, compactions and flushes
-// beside it.
+// applied did not fit to. There is nothing to call here: space is given back all the time. So
+// power is lost while that is under way, on the engine of a real node, with writes,
+// compactions and flushes beside it.
 func TestEtcd14685(t *testing.T) {
 	prove(t, setting{nodes: 1, pebble: true}, func(st *stage) {
 		h := st.host(1)
-		for n := range 8 {
+		for n := range 4 {
 			last := st.fill(h, n)
 			h.compact(last)
 			if n%2 == 0 {
@@ -65,7 +65,7 @@ func TestEtcd14685(t *testing.T) {
 func TestEtcd20271(t *testing.T) {
 	prove(t, setting{bounds: keepFew, pebble: true}, func(st *stage) {
 		h := st.host(3)
-		for n := range 3 {
+		for n := range 2 {
 			before := st.fill(st.host(1), n)
 			h.compact(before)
 			all := st.all(h)

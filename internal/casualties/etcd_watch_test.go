@@ -79,7 +79,7 @@ func TestEtcd15271(t *testing.T) {
 		events = append(events, st.leaveBehind(h, 30)...)
 		st.grounded = true
 		st.join()
-		st.until("a snapshot to be sent", 10*time.Second, func() bool { return len(st.flights) > 0 })
+		st.awaitFlight()
 		st.grounded = false
 		last := h.put("k", "y")
 		events = append(events, fmt.Sprintf("%v k=y", last))

@@ -3,6 +3,7 @@ package casualties
 import (
 	"errors"
 	"slices"
+	"time"
 
 	"github.com/miruvor/miruvor/internal/engine"
 	"github.com/miruvor/miruvor/internal/keyspace"
@@ -29,6 +30,11 @@ func (st *stage) fly() bool {
 		st.land(f)
 	}
 	return true
+}
+
+// awaitFlight waits until a snapshot is on its way.
+func (st *stage) awaitFlight() {
+	st.until("a snapshot to be sent", 10*time.Second, func() bool { return len(st.flights) > 0 })
 }
 
 // land brings a snapshot to its receiver, and tells the sender what came of it.

@@ -68,9 +68,9 @@ func TestEtcd15247(t *testing.T) {
 	})
 }
 
-// Each new leader gave every lease its full time again, so that where leaders changed often none
-// ever ended (etcd#9888, #9395); what was renewed must not end early, either. Here leaders die every
-// two seconds, the one that answered the last renewal among them.
+// Each new leader gave every lease its full time again, so that where leaders changed often
+// none ever ended (etcd#9888, #9395); what was renewed must not end early, either. Here
+// leaders die every two seconds, the one that answered the last renewal among them.
 func TestEtcd9888(t *testing.T) {
 	prove(t, setting{splitAt: []string{"m"}}, func(st *stage) {
 		st.hang(7, 12)
@@ -88,7 +88,8 @@ func TestEtcd9888(t *testing.T) {
 			l.start()
 			for range 10 {
 				st.wait(200 * time.Millisecond)
-				if r := st.await(h.ask(gets("a"))); ended == 0 && r.Err == nil && value(r.Range) == "" {
+				r := st.await(h.ask(gets("a")))
+				if ended == 0 && r.Err == nil && value(r.Range) == "" {
 					ended = time.Duration(st.now - begin)
 				}
 			}
@@ -103,9 +104,9 @@ func TestEtcd9888(t *testing.T) {
 	}, mutant.ExpireEarly)
 }
 
-// Keys with a time to live were lost in an election, because the next leader knew nothing of their
-// last renewal (etcd#2660, #2508). Here what the leader's group is to know of it gets lost, and then
-// the leader dies.
+// Keys with a time to live were lost in an election, because the next leader knew nothing of
+// their last renewal (etcd#2660, #2508). Here what the leader's group is to know of it gets
+// lost, and then the leader dies.
 func TestEtcd2660(t *testing.T) {
 	prove(t, setting{splitAt: []string{"m"}}, func(st *stage) {
 		st.hang(7, 4)

@@ -46,7 +46,9 @@ func TestRaft99(t *testing.T) {
 			return told && r != nil && l.to == old.id
 		}
 		old.giveTo(next)
-		st.until("the other to lead", 5*time.Second, func() bool { return next.replica(2).Leading() })
+		st.until("the other to lead", 5*time.Second, func() bool {
+			return next.replica(2).Leading()
+		})
 		next.put("z", "2")
 		o := old.ask(gets("z"))
 		st.settle()

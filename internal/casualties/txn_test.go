@@ -42,8 +42,9 @@ func TestTiKV8589(t *testing.T) {
 }
 
 // A leader forgot with its leadership at which timestamps it had been read, and its successor
-// let a transaction commit below (tikv#8468). Here a transaction has locked one shard, its request to
-// the other is late, both are read, and the other gets a new leader before it arrives.
+// let a transaction commit below (tikv#8468). Here a transaction has locked one shard, its
+// request to the other is late, both are read, and the other gets a new leader before it
+// arrives.
 func TestTiKV8468(t *testing.T) {
 	prove(t, setting{splitAt: []string{"m"}}, func(st *stage) {
 		h, old := st.host(3), st.leader(2)
@@ -73,10 +74,11 @@ func TestTiKV8468(t *testing.T) {
 	}, mutant.NumberBeforePrepare)
 }
 
-// A transaction that was thought dead was rolled back, and its late requests found nothing that
-// spoke against them (what TiKV keeps rollback records for). Here one shard has prepared, and is told
-// by the other, whose own request is late, that there is no such transaction. Without a record of that,
-// the late request is granted, and the transaction is decided in one shard alone.
+// A transaction that was thought dead was rolled back, and its late requests found nothing
+// that spoke against them (what TiKV keeps rollback records for). Here one shard has prepared,
+// and is told by the other, whose own request is late, that there is no such transaction.
+// Without a record of that, the late request is granted, and the transaction is decided in one
+// shard alone.
 func TestTiKVLatePrepare(t *testing.T) {
 	prove(t, setting{splitAt: []string{"m"}}, func(st *stage) {
 		for _, shard := range []kv.ShardID{1, 2} {

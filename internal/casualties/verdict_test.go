@@ -160,8 +160,8 @@ func (st *stage) recall() {
 				continue
 			}
 			if got := h.at(string(part.Put.Key), rev); got != string(part.Put.Value) {
-				st.failf("%q was answered to be %q at %v, and is %q", part.Put.Key, part.Put.Value, rev,
-					got)
+				st.failf("%q was answered to be %q at %v, and is %q", part.Put.Key,
+					part.Put.Value, rev, got)
 			}
 		}
 	}
