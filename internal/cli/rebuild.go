@@ -15,8 +15,8 @@ import (
 	"github.com/miruvor/miruvor/internal/node"
 )
 
-const rebuildText = `Have a stopped node get all of its data from the other nodes: for one whose data
-directory is damaged. The cluster is asked first whether it can do without what the
+const rebuildText = `Have a stopped node whose directory is damaged get all of its data from the
+other nodes. The cluster is asked first whether it can do without what the
 node has: every shard needs a leader, and a majority of its nodes that answer, without
 this one. If so the directory gets another name, and nothing else is changed.
 Started with the same settings, the node joins as a new replica and gets its shards.
