@@ -26,10 +26,13 @@ func newKeys(count, shards int, odd bool) *keys {
 		}
 		for j := range max(2, count/shards) {
 			key := fmt.Appendf(nil, "%c%02d%s", 'a'+i, j, oddEnds[j%len(oddEnds)])
-			if odd && j == 1 && i == 0 {
+			switch {
+			case odd && j == 1 && i == 0:
 				key = []byte{0}
-			} else if odd && j == 1 && i == shards-1 {
+			case odd && j == 1 && i == shards-1:
 				key = []byte{0xff, 0xff}
+			case j == 2 && i > 0:
+				key = k.splits[i-1] // just where the shard begins
 			}
 			k.perShard[i] = append(k.perShard[i], key)
 			k.all = append(k.all, key)
