@@ -3,6 +3,7 @@ package backup
 import (
 	"bytes"
 	"errors"
+	"strings"
 	"testing"
 	"time"
 
@@ -22,6 +23,34 @@ func FuzzRead(f *testing.F) {
 			t.Errorf("%d bytes of %d", sum.Bytes, len(file))
 		case err != nil && !errors.Is(err, kv.ErrCorrupt) && !errors.Is(err, kv.ErrInvalid):
 			t.Error(err)
+		}
+	})
+}
+
+// FuzzSpoilt changes some bytes of a backup, or cuts it off: whatever is no more what was
+// written is refused, and with the offset.
+func FuzzSpoilt(f *testing.F) {
+	files := sampleFiles(f)
+	f.Add(uint8(0), uint16(0), []byte{1})
+	f.Add(uint8(1), uint16(70), []byte{0x80, 0, 1})
+	f.Add(uint8(1), uint16(300), []byte(nil))
+	f.Fuzz(func(t *testing.T, file uint8, at uint16, change []byte) {
+		whole := files[int(file)%len(files)]
+		begin := int(at) % len(whole)
+		spoilt := bytes.Clone(whole)
+		if len(change) == 0 {
+			spoilt = spoilt[:begin]
+		}
+		for i := range min(len(change), len(spoilt)-begin) {
+			spoilt[begin+i] ^= change[i]
+		}
+		if bytes.Equal(spoilt, whole) {
+			return
+		}
+		_, err := Read("f", bytes.NewReader(spoilt), Sink{})
+		newer := errors.Is(err, kv.ErrInvalid)
+		if !newer && (!errors.Is(err, kv.ErrCorrupt) || !strings.Contains(err.Error(), "offset")) {
+			t.Fatalf("%x at %d: %v", change, begin, err)
 		}
 	})
 }

@@ -8,6 +8,7 @@ import (
 	"sync"
 	"syscall"
 	"testing"
+	"testing/iotest"
 	"testing/synctest"
 	"time"
 )
@@ -269,23 +270,31 @@ func TestAcceptFails(t *testing.T) {
 	})
 }
 
-// FuzzHead: what was looked at is given back, and only the preface is HTTP/2.
+// FuzzHead: what was looked at is given back, and only the preface is HTTP/2, in whatever
+// pieces it comes.
 func FuzzHead(f *testing.F) {
 	f.Add(preface)
 	f.Add(preface[:20] + "x")
 	f.Add("GET /")
 	f.Fuzz(func(t *testing.T, text string) {
-		reader := strings.NewReader(text)
-		head, isHTTP2, err := readHead(reader)
-		if want := strings.HasPrefix(text, preface); isHTTP2 != want {
-			t.Errorf("HTTP/2 is %v, want %v", isHTTP2, want)
-		}
-		rest, _ := io.ReadAll(reader)
-		if string(head)+string(rest) != text {
-			t.Errorf("%q became %q and %q", text, head, rest)
-		}
-		if err != nil && !strings.HasPrefix(preface, text) {
-			t.Error(err)
-		}
+		checkHead(t, text, strings.NewReader(text))
+		checkHead(t, text, iotest.OneByteReader(strings.NewReader(text)))
+		checkHead(t, text, iotest.HalfReader(strings.NewReader(text)))
+		checkHead(t, text, iotest.DataErrReader(strings.NewReader(text)))
 	})
+}
+
+func checkHead(t *testing.T, text string, reader io.Reader) {
+	t.Helper()
+	head, isHTTP2, err := readHead(reader)
+	if want := strings.HasPrefix(text, preface); isHTTP2 != want {
+		t.Errorf("HTTP/2 is %v, want %v", isHTTP2, want)
+	}
+	rest, _ := io.ReadAll(reader)
+	if string(head)+string(rest) != text {
+		t.Errorf("%q became %q and %q", text, head, rest)
+	}
+	if err != nil && !strings.HasPrefix(preface, text) {
+		t.Error(err)
+	}
 }
