@@ -119,3 +119,50 @@ func TestWhatIsDone(t *testing.T) {
 		}
 	}
 }
+
+// TestLargeReads: a read counts as its like did: before any is done that is little,
+// and then it leaves room for as many as memory should hold. Reads of a key don't pay for
+// those of ranges, and what shrinks is believed soon.
+func TestLargeReads(t *testing.T) {
+	c := newTestCluster(t, 1, 1, DurabilityMemory)
+	c.awaitReady(0)
+	n := c.nodes[0]
+	e := n.entrances[n.shards.Locate(nil).ID]
+	large := make([]byte, 1<<20)
+	for _, key := range []string{"large", "largest"} {
+		put := kv.PutRequest{Key: []byte(key), Value: large}
+		if _, err := kv.Put(t.Context(), n, put); err != nil {
+			t.Fatal(err)
+		}
+	}
+	c.put(0, "small", "v")
+	read := func(r kv.Range, times int) {
+		t.Helper()
+		for range times {
+			if _, err := n.Range(t.Context(), kv.RangeRequest{Range: r}); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if live := e.reads.Load().Live; live != 0 {
+			t.Errorf("%d are left", live)
+		}
+	}
+	expect := func(what string, key, span admission.Units) {
+		t.Helper()
+		if got := e.keys.units(); got != key {
+			t.Errorf("%s: a read of a key counts %d more, want %d", what, got, key)
+		}
+		if got := e.ranges.units(); got != span {
+			t.Errorf("%s: one of a range counts %d more, want %d", what, got, span)
+		}
+	}
+	read(kv.PointRange([]byte("small")), 10)
+	expect("small ones", 0, rangesAtFirst)
+	read(kv.PrefixRange([]byte("large")), 100)
+	expect("large ranges", 0, 128)
+	read(kv.PointRange([]byte("large")), 100)
+	expect("large keys", 64, 128)
+	read(kv.PrefixRange([]byte("s")), 60)
+	read(kv.PointRange([]byte("small")), 60)
+	expect("small ones again", 0, 0)
+}

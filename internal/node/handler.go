@@ -103,6 +103,22 @@ func (n *Node) send(to kv.NodeID, msgs []wire.Message) {
 	}
 	if dropped := n.transport.Send(to, msgs...); dropped > 0 {
 		n.lost(msgs[len(msgs)-dropped:])
+		n.refuseLost(to, msgs[len(msgs)-dropped:])
+	}
+}
+
+// refuseLost tells a node of answers for which there was no room on the way to it: who
+// waits for one would ask again, and make it worse. What was read had no effect.
+func (n *Node) refuseLost(to kv.NodeID, msgs []wire.Message) {
+	for i := range msgs {
+		answer := msgs[i].Response
+		if answer == nil || answer.Range == nil {
+			continue
+		}
+		n.transport.Send(to, wire.Message{Response: &wire.Response{
+			ID: answer.ID, Code: wire.CodeTooManyRequests,
+			Text: kv.ErrTooManyRequests.Error() + ": too many answers are on their way",
+		}})
 	}
 }
 

@@ -78,15 +78,15 @@ func (n *Node) do(ctx context.Context, key []byte, req worker.Request) (worker.R
 func (n *Node) doAt(
 	ctx context.Context, shard kv.ShardID, req worker.Request,
 ) (worker.Reply, error) {
-	limiter, units := n.entrances.of(shard, &req)
-	if limiter == nil {
+	visit := n.entrances.visit(shard, &req)
+	if visit.limiter == nil {
 		return n.carryOut(ctx, shard, req)
 	}
-	if !limiter.Take(units) {
-		return worker.Reply{}, tooMany(shard, limiter)
+	if !visit.limiter.Take(visit.units) {
+		return worker.Reply{}, tooMany(shard, visit.limiter)
 	}
 	r, err := n.carryOut(ctx, shard, req)
-	limiter.Leave(units, err == nil || isDone(err))
+	visit.leave(&r, err)
 	return r, err
 }
 

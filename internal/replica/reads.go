@@ -52,6 +52,8 @@ type reads struct {
 	last kv.Revision
 	// context names the last question to a quorum.
 	context uint64
+	// spent counts the bytes of answers since the last Work.
+	spent int
 }
 
 func (l *reads) len() int {
@@ -163,7 +165,7 @@ func (r *Replica) carryOut(now wire.Instant, rd *read, out *Output) {
 		r.retake(rd)
 		return
 	}
-	if rd.result == nil {
+	if rd.result == nil && (rd.rng == nil || r.reads.spent < spentBytesMax) {
 		rd.result = r.result(rd)
 	}
 	if rd.result == nil {
@@ -200,18 +202,31 @@ func (r *Replica) reassure(out *Output) {
 // milliseconds: heartbeats must not wait for a reader.
 const partKeys = 10_000
 
-// Work does a part of a long read, of each in turn. It reports whether there was
-// anything to do.
+// spentBytesMax is how much answers may come to in one go, but for the last of them:
+// neither heartbeats nor memory can bear what many may ask for at the same moment.
+const spentBytesMax = 1 << 20
+
+// Work does a part of a long read, of each in turn, or several short ones that were too
+// many to be done at once. It reports whether there was anything to do.
 func (r *Replica) Work(now wire.Instant, out *Output) bool {
+	l := &r.reads
+	l.spent = 0
 	fed := r.workFeeds(out)
-	if len(r.reads.running) == 0 {
+	if len(l.running) == 0 {
 		return fed
 	}
-	rd := r.reads.running[0]
-	r.reads.running = r.reads.running[1:]
-	r.carryOut(now, rd, out)
+	for len(l.running) > 0 && l.spent < spentBytesMax {
+		rd := l.running[0]
+		l.running = l.running[1:]
+		if r.carryOut(now, rd, out); rd.result == nil {
+			break // a part of it was enough
+		}
+	}
 	return true
 }
+
+// HasWork reports whether Work has something to do.
+func (r *Replica) HasWork() bool { return len(r.reads.running) > 0 }
 
 // result is what a read comes to, nil if it takes another part.
 func (r *Replica) result(rd *read) *wire.Response {
@@ -256,6 +271,9 @@ func (r *Replica) readPart(view mvcc.View, rd *read) *wire.Response {
 	}
 	resp := rd.reading.Response()
 	resp.Revision = rd.at
+	for i := range resp.KVs {
+		r.reads.spent += len(resp.KVs[i].Key) + len(resp.KVs[i].Value)
+	}
 	return &wire.Response{Range: &resp}
 }
 
@@ -301,7 +319,7 @@ func (r *Replica) refuseReads(out *Output) {
 			r.refuse(rd.origin, out)
 		}
 	}
-	*l = reads{last: l.last, context: l.context}
+	*l = reads{last: l.last, context: l.context, spent: l.spent}
 }
 
 // readLocal answers from this replica's own state, whoever leads. With At

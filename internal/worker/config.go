@@ -57,7 +57,9 @@ const (
 	retryMin = wire.Instant(10 * time.Millisecond)
 	retryMax = wire.Instant(100 * time.Millisecond)
 	// legTimeout is how long a read waits for an answer before it asks again.
-	legTimeout = wire.Instant(time.Second)
+	// Each time a range waits twice as long, up to legDoublingsMax times.
+	legTimeout      = wire.Instant(time.Second)
+	legDoublingsMax = 3
 	// oracleTimeout is the same for the oracle, whom everybody waits for.
 	oracleTimeout = wire.Instant(300 * time.Millisecond)
 )

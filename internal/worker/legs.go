@@ -60,7 +60,7 @@ func (w *Worker) ask(now wire.Instant, l *leg) {
 	l.sent = true
 	l.retryAt = 0
 	if !l.writes() {
-		l.retryAt = now + legTimeout
+		l.retryAt = now + l.timeout()
 	}
 	req := l.req
 	req.ID, req.Shard = l.id, l.shard
@@ -69,6 +69,15 @@ func (w *Worker) ask(now wire.Instant, l *leg) {
 		return
 	}
 	w.send(l.to, wire.Message{Request: &req})
+}
+
+// timeout is how long an answer is waited for. A read may just take long, and each
+// time it is asked for again makes it longer for all.
+func (l *leg) timeout() wire.Instant {
+	if l.req.Range == nil {
+		return legTimeout
+	}
+	return legTimeout << min(l.tries-1, legDoublingsMax)
 }
 
 // target is the node to ask: for a serializable read any that holds the

@@ -36,7 +36,17 @@ func (w *Worker) Pass(now wire.Instant) (eff *Effects, more bool) {
 	w.tellStanding(now)
 	eff = new(Effects)
 	*eff, w.effects = w.effects, Effects{}
-	return eff, busy || working
+	return eff, busy || working || w.hasWork()
+}
+
+// hasWork reports whether reads came in meanwhile that work is to go on with.
+func (w *Worker) hasWork() bool {
+	for _, shard := range w.order {
+		if w.replicas[shard].HasWork() {
+			return true
+		}
+	}
+	return false
 }
 
 // partsMax is how many parts of long reads are done in a pass.
