@@ -58,15 +58,16 @@ func (r *Replica) Numbered(now wire.Instant, t Ticket, base kv.Revision, out *Ou
 // committed: what is not yet may be lost with this leader, and its revision given to
 // another write, which they would have missed.
 func (r *Replica) Number(now wire.Instant, out *Output) {
-	if _, ok := r.Want(); !ok {
-		return
+	// A transaction that reads the past and writes wants something twice.
+	for _, ok := r.Want(); ok; _, ok = r.Want() {
+		t, last, told := r.Asked(), r.lastProposed(), r.Last()
+		if r.cfg.Mutant == mutant.TellInFlight {
+			told = last
+		}
+		r.numbered(now, t, last+1, told, out)
+		// What raft did not take has used none: they are given to what comes next.
+		r.queue.numbered = r.lastProposed()
 	}
-	t, last, told := r.Asked(), r.lastProposed(), r.Last()
-	if r.cfg.Mutant == mutant.TellInFlight {
-		told = last
-	}
-	r.queue.numbered = last
-	r.numbered(now, t, last+1, told, out)
 }
 
 // Last is the revision that this replica is at: on a leader that is Alone that of what is
@@ -109,11 +110,10 @@ func (r *Replica) placed(e *raftpb.Entry) {
 
 // lastProposed is the revision that a leader's log ends with.
 func (r *Replica) lastProposed() kv.Revision {
-	last := r.Last()
 	if n := len(r.queue.inflight); n > 0 && r.queue.inflight[n-1].term == r.role.term {
-		last = max(last, r.queue.inflight[n-1].rev)
+		return r.queue.inflight[n-1].rev
 	}
-	return last
+	return r.Last()
 }
 
 // numbered hands out the revisions from base on, and tells readers at.

@@ -1,0 +1,74 @@
+package worker
+
+import (
+	"slices"
+	"testing"
+	"time"
+
+	"go.etcd.io/raft/v3/raftpb"
+
+	"github.com/miruvor/miruvor/internal/kv"
+	"github.com/miruvor/miruvor/internal/placement"
+	"github.com/miruvor/miruvor/internal/wire"
+)
+
+// Tests of a cluster in which one shard holds all keys, and numbers itself.
+
+// A transaction that writes, and reads the past, wants the last revision first and one of
+// its own then. It does not wait for a tick between the two.
+func TestWhatWantsTwiceWaitsForNoTick(t *testing.T) {
+	s := newScene(t, 1, placement.Layout{Nodes: []kv.NodeID{1}, Shards: 1, Replicas: 1})
+	defer s.close()
+	s.wait(time.Second)
+	s.submit(put("a"))
+	s.submit(lookAt("a", 2))
+	if want := []string{"reply 1: r2", "reply 2: r3 a=v"}; !slices.Equal(s.events, want) {
+		t.Errorf("%q", s.events)
+	}
+}
+
+// lookAt is a transaction that reads a key as it was at a revision, and writes.
+func lookAt(key string, at kv.Revision) Request {
+	look := &kv.RangeRequest{Range: kv.PointRange([]byte(key)), Revision: at}
+	return Request{Txn: &kv.TxnRequest{Success: []kv.Op{{Range: look}, put("z").Txn.Success[0]}}}
+}
+
+// A proposal that raft does not take has used no revision, and nothing is compared as if
+// it had.
+func TestWhatRaftDoesNotTakeHasUsedNoRevision(t *testing.T) {
+	all := newTrio(t)
+	defer all.close()
+	all.wait(8 * time.Second)
+	s := all[0]
+	r := s.worker.replicas[1]
+	s.mute = func(m *wire.Message) bool {
+		return m.Raft != nil && m.Raft.Msg.GetType() == raftpb.MsgTimeoutNow
+	}
+	s.must(r.Prefer(2, s.now+wire.Instant(time.Second)))
+	for !r.Giving() {
+		all.wait(50 * time.Millisecond)
+	}
+	for range 3 { // meanwhile raft takes nothing
+		lost := put("a")
+		lost.Deadline = s.now + wire.Instant(90*time.Millisecond)
+		s.submit(lost)
+	}
+	all.wait(2 * time.Second)
+	if len(s.events) != 3 || r.Giving() || !r.Leading() || r.Last() != 1 {
+		t.Fatalf("%q at %v", s.events, r.Last())
+	}
+	s.events = nil
+	later := kv.Compare{
+		Key: []byte("a"), Target: kv.CompareMod, Relation: kv.Greater, Number: 3,
+	}
+	soon := s.now + wire.Instant(time.Second)
+	s.worker.Submit(s.now, Request{ID: 4, Txn: put("a").Txn, Deadline: soon})
+	s.worker.Submit(s.now, Request{ID: 5, Deadline: soon, Txn: &kv.TxnRequest{
+		Compares: []kv.Compare{later}, Success: put("b").Txn.Success,
+	}})
+	s.pass()
+	all.settle()
+	if want := []string{"reply 4: r2", "reply 5: r2 failed"}; !slices.Equal(s.events, want) {
+		t.Errorf("%q", s.events)
+	}
+}
