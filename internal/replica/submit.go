@@ -124,7 +124,7 @@ func (r *Replica) evaluate(out *Output) {
 			err = fmt.Errorf("%w: it changes %d keys, which takes %d bytes of log, "+
 				"the most is %d; delete in parts", kv.ErrTooLarge, len(eval.Writes), effect, most)
 		}
-		if errors.Is(err, kv.ErrKeyNotFound) {
+		if errors.Is(err, kv.ErrKeyNotFound) || errors.Is(err, kv.ErrFutureRevision) {
 			it.refused, eval, effect, err = err, mvcc.Evaluation{}, 0, nil
 		}
 		if err != nil {

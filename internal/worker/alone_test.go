@@ -72,3 +72,51 @@ func TestWhatRaftDoesNotTakeHasUsedNoRevision(t *testing.T) {
 		t.Errorf("%q", s.events)
 	}
 }
+
+// newDeposed are three nodes of which the first leads the system shard, and takes itself
+// for the leader of shard 1 too, as which the second has just been elected.
+func newDeposed(t *testing.T) trio {
+	all := newTrio(t)
+	all.wait(8 * time.Second)
+	first, second := all[0].worker.replicas[1], all[1].worker.replicas[1]
+	all[0].must(first.Prefer(2, all[0].now+wire.Instant(5*time.Second)))
+	for !first.Giving() {
+		all.settle()
+		for _, s := range all {
+			s.now += wire.Instant(50 * time.Millisecond)
+			s.worker.Tick(s.now)
+			s.pass()
+		}
+	}
+	for _, s := range all[1:] {
+		s.mute = func(m *wire.Message) bool {
+			return m.Raft != nil && m.Raft.Shard == 1 && m.Raft.Msg.GetTo() == 1
+		}
+	}
+	all.settle()
+	if !all[0].worker.system().Leading() || !first.Leading() || !second.Leading() {
+		t.Fatalf("%+v", all[0].worker.Status())
+	}
+	return all
+}
+
+// A leader that was deposed does not know the last revision. So it can't say that one is
+// yet to come.
+func TestADeposedLeaderDoesNotKnowTheFuture(t *testing.T) {
+	all := newDeposed(t)
+	defer all.close()
+	all[1].submit(put("a"))
+	all.settle()
+	all[0].submit(lookAt("a", 2))
+	all.settle()
+	if len(all[0].events) > 0 {
+		t.Errorf("%q, after %q", all[0].events, all[1].events)
+	}
+	for _, s := range all {
+		s.mute = nil
+	}
+	all.wait(2 * time.Second)
+	if want := []string{"reply 1: r3 a=v"}; !slices.Equal(all[0].events, want) {
+		t.Errorf("%q, after %q", all[0].events, all[1].events)
+	}
+}
