@@ -146,11 +146,14 @@ func TestFlip(t *testing.T) {
 	if got := readAll(t, f, "a"); got != "aaaa" {
 		t.Errorf("lifted, read %q: the file itself must not change", got)
 	}
+	written := create(t, f, "b", "")
 	f.Inject(Fault{Ops: Write, Times: 1, Flip: 'a' ^ 'b'})
 	ours := []byte("a")
-	written := create(t, f, "b", string(ours))
 	if _, err := written.Write(ours); err != nil || string(ours) != "a" {
 		t.Errorf("the writer's bytes are %q now, %v", ours, err)
+	}
+	if _, err := written.Write([]byte("a")); err != nil {
+		t.Error(err)
 	}
 	if got := readAll(t, f, "b"); got != "ba" {
 		t.Errorf("flipped once while written: %q, want ba", got)

@@ -12,7 +12,9 @@ import (
 func TestDescriptionDamage(t *testing.T) {
 	plain := description{Format: member.Format, Cluster: 77, Name: "n1", Shape: `nodes "n1"`}
 	restoredToo := plain
-	restoredToo.Restored = &restored{Token: "restored-1", Checksum: "ab", Revision: 9, Finished: true}
+	restoredToo.Restored = &restored{
+		Token: "restored-1", Checksum: "ab", Revision: 9, Finished: true,
+	}
 	for _, desc := range []description{plain, restoredToo} {
 		whole, err := desc.encode(true)
 		if err != nil {
