@@ -11,8 +11,7 @@ import (
 )
 
 // A Flood asks at a given rate, whatever the answers (an open loop): calls begin at random moments,
-// as those of many independent clients do, and a call's latency counts from the moment at which it
-// was due. It is what shows how a server bears more than it can do; in a closed loop, slow answers
+// as those of many independent clients do, and nothing that the server does holds them up. It is what shows how a server bears more than it can do; in a closed loop, slow answers
 // are fewer questions.
 type Flood struct {
 	conns   []*floodConn
@@ -155,7 +154,7 @@ type floodConn struct {
 type floodCall struct {
 	conn    *floodConn
 	id      h2.StreamID
-	due     time.Time
+	began   time.Time
 	request Request
 	answer  Answer
 	err     error
@@ -205,7 +204,7 @@ func (c *floodConn) after(due time.Time) time.Time {
 }
 
 func (c *floodConn) call(due time.Time) error {
-	call := &floodCall{conn: c, due: due}
+	call := &floodCall{conn: c, began: time.Now()}
 	if c.socket.isFull() {
 		c.mu.Lock()
 		defer c.mu.Unlock()
@@ -219,7 +218,7 @@ func (c *floodConn) call(due time.Time) error {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.outcome.Offered++
-	c.outcome.Lag.add(time.Since(due))
+	c.outcome.Lag.add(call.began.Sub(due))
 	c.open = append(c.open, call)
 	var err error
 	call.id, err = c.conn.Start(call.request.method(), message, true, call)
@@ -234,7 +233,7 @@ func (c *floodConn) giveUp() (open int, err error) {
 	first := 0
 	for ; first < len(c.open); first++ {
 		call := c.open[first]
-		if !call.ended && now.Sub(call.due) < c.pace.Patience {
+		if !call.ended && now.Sub(call.began) < c.pace.Patience {
 			break
 		}
 		if !call.ended {
@@ -268,7 +267,7 @@ func (call *floodCall) Done(err error) {
 	if call.answers != 1 && err == nil {
 		err = fmt.Errorf("load: %d answers to a call", call.answers)
 	}
-	took := time.Since(call.due)
+	took := time.Since(call.began)
 	c := call.conn
 	c.mu.Lock()
 	defer c.mu.Unlock()

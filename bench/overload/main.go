@@ -7,16 +7,17 @@
 // (an open loop: load.Flood). At each rate it notes
 //
 //	served, refused, late   answers; refusals in etcd's words; calls without an answer in time
-//	p50, p99                latency of what was served, from the moment at which a call was due
-//	lag                     by how much the load itself was late: a part of all latencies
+//	p50, p99                latency of what was served, from the moment at which a call began
+//	lag                     how long after they were due calls began: how late the load itself was
 //	memory                  the most that a node held (resident)
 //	elections               how often a shard got another leader, or the same in another term
 //	leases lost             of those that clients keep alive meanwhile, over connections of their own
 //	recovery                after the flood, until three puts in a row, to each node, take as long
 //	                        as they do on a quiet cluster, or 50 ms
 //
-// The load is made on the machine that is measured, and takes a part of its processors: the more,
-// the higher the rate. So what is served falls somewhat, whatever the nodes do.
+// The load is made on the machine that is measured, with a lower priority than the nodes, and takes
+// a part of its processors: the more, the higher the rate. So what is served falls somewhat, whatever
+// the nodes do, and a lag of the load is in the latencies too, since it hears late of answers.
 package main
 
 import (

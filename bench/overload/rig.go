@@ -56,6 +56,9 @@ func (r *rig) start() error {
 	if err != nil {
 		return err
 	}
+	if err := standBack(); err != nil { // the nodes run already, and keep theirs
+		return err
+	}
 	for _, endpoint := range r.cluster.Endpoints {
 		c, err := httpclient.New(httpclient.Options{Endpoints: []string{endpoint}})
 		if err != nil {
