@@ -44,7 +44,6 @@ func (r *report) chart() *plot.Chart {
 			}},
 			{Title: "failed calls a second", Least: 1, Series: []plot.Series{
 				{Name: "refused", Points: b.rate(b.refused)},
-				{},
 				{Name: "no answer", Points: b.rate(b.unknown)},
 			}},
 			{Title: "latency of what was answered, ms", Series: []plot.Series{

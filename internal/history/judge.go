@@ -29,8 +29,9 @@ type Verdict struct {
 	// Watches and Told watches and their responses.
 	Calls, Answered, Revisions, Watches, Told int
 
-	past   *past
-	placed []placed
+	past     *past
+	placed   []placed
+	compacts []*Call
 }
 
 func (v *Verdict) fail(format string, args ...any) {
@@ -40,7 +41,7 @@ func (v *Verdict) fail(format string, args ...any) {
 // Judge holds everything against what the first witness was told. Nothing may be
 // recorded any more, and every witness must have been told of the last change.
 func (h *History) Judge() *Verdict {
-	v := &Verdict{Calls: len(h.calls), Watches: len(h.watches)}
+	v := &Verdict{Calls: len(h.calls), Watches: len(h.watches), compacts: h.compacts}
 	v.past, v.Problems = newPast(h.witnesses[0].events())
 	v.Revisions = len(v.past.entries)
 	for _, c := range h.calls {
@@ -55,7 +56,7 @@ func (h *History) Judge() *Verdict {
 	v.inOrder(sightings)
 	v.linearizable()
 	v.leases(h.calls)
-	v.compacted(h.calls, h.compacts)
+	v.compacted(h.calls)
 	for _, w := range h.watches {
 		v.Told += len(w.told)
 		v.watched(w)

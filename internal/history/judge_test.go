@@ -98,6 +98,37 @@ func TestVerdict(t *testing.T) {
 	}
 }
 
+// TestForgottenBefore: a watch is told what was before an event, unless that was
+// compacted by then.
+func TestForgottenBefore(t *testing.T) {
+	for _, c := range []struct {
+		at, begin int64
+		fine      bool
+	}{{0, 0, false}, {3, 1, false}, {4, 1, true}, {5, 1, true}, {4, 42, false}} {
+		h := long(5)
+		w := *h.witnesses[0].told[2].Events[0].without()
+		h.watches = append(h.watches, &Watch{
+			Start: 4, From: "k", PrevKV: true,
+			told: []Told{{At: 42, Revision: 4, Events: []Event{w}}},
+		})
+		if c.at > 0 {
+			h.compacts = []*Call{{
+				Request: Request{Kind: Compact, At: c.at}, Begin: time.Duration(c.begin),
+			}}
+		}
+		if v := h.Judge(); (len(v.Problems) == 0) != c.fine {
+			t.Errorf("compacted at %d since %d: %v", c.at, c.begin, v.Problems)
+		}
+	}
+}
+
+// without is an event that does not tell what was before.
+func (e *Event) without() *Event {
+	bare := *e
+	bare.Prev = Pair{}
+	return &bare
+}
+
 // long is a history of n puts to one key one after the other, each read by
 // somebody.
 func long(n int64) *History {

@@ -1,5 +1,10 @@
 package history
 
+import (
+	"slices"
+	"time"
+)
+
 // leases checks that nothing is put on a lease that has ended.
 func (v *Verdict) leases(calls []*Call) {
 	revoked := map[int64]*Call{}
@@ -19,13 +24,13 @@ func (v *Verdict) leases(calls []*Call) {
 }
 
 // compacted checks that what was forgotten, and nothing else, is refused.
-func (v *Verdict) compacted(calls, compacts []*Call) {
+func (v *Verdict) compacted(calls []*Call) {
 	for _, c := range calls {
 		if c.Kind != Txn || c.At == 0 {
 			continue
 		}
 		possible, certain := false, false
-		for _, done := range compacts {
+		for _, done := range v.compacts {
 			above := done.At > c.At
 			possible = possible || above && done.Begin < c.End
 			certain = certain || above && done.Outcome == Answered && done.End < c.Begin
@@ -55,7 +60,8 @@ func (v *Verdict) watched(w *Watch) {
 		}
 		for i := range t.Events {
 			e := &t.Events[i]
-			if want := due.next(); want == nil || *want != *e || e.Mod <= mark {
+			want := due.next()
+			if want == nil || !v.tells(e, want, t.At) || e.Mod <= mark {
 				v.fail("%v, response %d at %d, after mark %d: told %+v, due %+v", w, n, t.Revision,
 					mark, e, want)
 				return
@@ -75,6 +81,19 @@ func (v *Verdict) watched(w *Watch) {
 		}
 		mark = t.Revision
 	}
+}
+
+// tells reports whether an event that was told is the one that had to be. What was
+// there before it may be missing once that is compacted.
+func (v *Verdict) tells(told, want *Event, at time.Duration) bool {
+	if *told == *want {
+		return true
+	}
+	bare := *want
+	bare.Prev = Pair{}
+	return *told == bare && slices.ContainsFunc(v.compacts, func(c *Call) bool {
+		return c.At >= want.Mod && c.Begin < at
+	})
 }
 
 // due is what a watch must be told, if it goes on long enough, one after the
