@@ -21,13 +21,14 @@ const (
 	stallMin = 300 * time.Millisecond
 )
 
-// machine watches the disk that nodes and tester share: when others keep it busy
-// for seconds, no cluster on it recovers in time.
+// machine watches the disk and the processors that nodes and tester share: when
+// others keep them busy for seconds, no cluster on them recovers in time.
 type machine struct {
 	mu sync.Mutex
 	// syncs are how long a page took to be durable, and when.
 	syncs []syncTime
-	// stalled is the time spent in those that took too long.
+	// stalled is the time spent in those that took too long, and by which this
+	// process woke up too late.
 	stalled time.Duration
 }
 
@@ -49,18 +50,22 @@ func (m *machine) run(ctx context.Context, h *history.History, dir string) error
 		if err := unix.Fdatasync(int(file.Fd())); err != nil {
 			return fmt.Errorf("%s: %w", file.Name(), err)
 		}
-		m.add(begin, h.Now()-begin)
+		synced := h.Now()
 		wait(ctx, machinePause)
+		m.add(begin, synced-begin, h.Now()-synced-machinePause)
 	}
 	return nil
 }
 
-func (m *machine) add(at, took time.Duration) {
+// add takes how long a page took, and by how much the wake-up after it was late.
+func (m *machine) add(at, took, late time.Duration) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	m.syncs = append(m.syncs, syncTime{at, took})
-	if took >= stallMin {
-		m.stalled += took
+	for _, lost := range []time.Duration{took, late} {
+		if lost >= stallMin {
+			m.stalled += lost
+		}
 	}
 }
 

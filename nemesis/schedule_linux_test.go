@@ -165,6 +165,18 @@ func TestConditionsAddUp(t *testing.T) {
 	}
 }
 
+// TestStalls: what takes too long counts as lost, nothing else does.
+func TestStalls(t *testing.T) {
+	var m machine
+	m.add(1, 10*ms, 0)
+	m.add(2, time.Second, -ms)
+	m.add(3, 20*ms, 2*time.Second)
+	m.add(4, 299*ms, 299*ms)
+	if m.lost() != 3*time.Second || m.slowest() != time.Second {
+		t.Errorf("lost %v, slowest %v", m.lost(), m.slowest())
+	}
+}
+
 // TestClock: a clock jumps and drifts, and never goes back.
 func TestClock(t *testing.T) {
 	f := face{since: 1000, shown: 5000}
