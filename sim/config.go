@@ -141,6 +141,9 @@ func Random(seed uint64) Config {
 		Drift:  driftMax * 0.99 * rng.Float64(),
 	}
 	cfg.Load.Think = time.Duration(20+rng.IntN(120)) * time.Millisecond
+	if rng.IntN(4) == 0 {
+		cfg.Load.Think = time.Duration(5+rng.IntN(15)) * time.Millisecond
+	}
 	randomTasks(rng, &cfg.Load)
 	if cfg.Faults.none() && rng.IntN(2) == 0 {
 		cfg.Net.Drop, cfg.Net.Duplicate, cfg.Net.Ordered = 0, 0, true

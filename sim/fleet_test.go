@@ -78,7 +78,7 @@ func doJob(t *testing.T, j sortie) outcome {
 	o.Virtual = time.Duration(r.Ended)
 	o.Coverage, o.Instances = r.Coverage, r.Instances
 	if r.Err != nil {
-		o.Err = r.Err.Error()
+		o.Err = printable(r.Err.Error())
 	}
 	o.Story = r.Trace.String()
 	return o

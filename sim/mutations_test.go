@@ -91,7 +91,8 @@ func (m *mutation) build(t *testing.T) string {
 			t.Fatal(err)
 		}
 	}
-	build := exec.Command("go", "test", "-c", "-overlay", overlay, "-o", binary, ".")
+	build := exec.Command("go", "test", "-c", "-ldflags=-s -w", "-overlay", overlay,
+		"-o", binary, ".")
 	if out, err := build.CombinedOutput(); err != nil {
 		t.Fatalf("%v\n%s", err, out)
 	}

@@ -89,7 +89,7 @@ func (p *probe) received(n *node, from kv.NodeID, m *wire.Message) {
 	case m.Raft != nil:
 		t := m.Raft.Msg.GetType()
 		if (t == raftpb.MsgVote || t == raftpb.MsgPreVote) && n.boot > 1 &&
-			p.c.now < n.clock.booted+Time(promiseTime) {
+			p.c.now < n.clock.booted+Time(promiseTime) && !p.leaderless(m.Raft.Shard) {
 			p.reached(PromiseAsked)
 		}
 	case m.Request != nil:

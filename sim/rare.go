@@ -97,7 +97,7 @@ var rareTexts = [rares]struct{ name, what string }{
 	},
 	PromiseAsked: {
 		"promise-asked",
-		"a voter is asked for its vote just after its restart",
+		"a voter that just restarted is asked for its vote while another leads",
 	},
 	TransferDuringPrepare: {
 		"transfer-during-prepare",

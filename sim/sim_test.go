@@ -89,6 +89,7 @@ func runSeed(t *testing.T, seed uint64) *Report {
 	if *mutantFlag != "" {
 		replay += " -mutant " + *mutantFlag
 	}
-	t.Errorf("seed %d: %v\nreplay it with: %s -lines %d", seed, r.Err, replay, *linesFlag)
+	t.Errorf("seed %d: %s\nreplay it with: %s -lines %d", seed, printable(r.Err.Error()), replay,
+		*linesFlag)
 	return r
 }

@@ -44,13 +44,13 @@ var leans = [rares]func(cfg *Config, rng *rand.Rand){
 	},
 	DeposedInFlight: rivals,
 	PromiseAsked: func(cfg *Config, rng *rand.Rand) {
-		cfg.Faults.Betray, cfg.Faults.Crash = often(rng), often(rng)
-		cfg.Faults.Down = 10 * time.Millisecond
+		manyShards(cfg)
+		cfg.Faults = Faults{Betray: often(rng)}
 	},
 	TransferDuringPrepare: transfersAmidTxns,
 	TransferLost: func(cfg *Config, rng *rand.Rand) {
-		cfg.Faults.Handover, cfg.Faults.Move = often(rng), often(rng)
-		cfg.Faults.Partition = often(rng)
+		manyShards(cfg)
+		cfg.Faults = Faults{Handover: often(rng) / 2, Partition: 20 * time.Second}
 	},
 	OrphanedByTwo:         orphans,
 	DecisionUntold:        orphans,
@@ -86,6 +86,13 @@ var leans = [rares]func(cfg *Config, rng *rand.Rand){
 // elections lets leaders die and be cut off.
 func elections(cfg *Config, rng *rand.Rand) {
 	cfg.Faults.Crash, cfg.Faults.Partition = often(rng), often(rng)
+}
+
+// manyShards are read and written fast, by clocks that differ as much as they may.
+func manyShards(cfg *Config) {
+	cfg.Shape = Shape{Nodes: 5, Workers: 1, Shards: 5, Replicas: 3}
+	cfg.Load.Keys, cfg.Load.Think = 10, 10*time.Millisecond
+	cfg.ReadMode, cfg.Drift = replica.ReadLease, driftMax*0.99
 }
 
 // slowSnapshots has nodes learn while others die.

@@ -6,6 +6,7 @@ import (
 	"log/slog"
 	"strings"
 	"time"
+	"unicode/utf8"
 )
 
 // Trace is what happened in a run: a hash over all of it, and if it is kept,
@@ -62,7 +63,21 @@ func (t *Trace) sayf(format string, args ...any) {
 
 // String is the last lines.
 func (t *Trace) String() string {
-	return strings.Join(t.lines[max(0, len(t.lines)-t.keep):], "\n")
+	return printable(strings.Join(t.lines[max(0, len(t.lines)-t.keep):], "\n"))
+}
+
+// printable is a text with the bytes of odd keys written out.
+func printable(text string) string {
+	var b strings.Builder
+	for i, r := range text {
+		switch _, size := utf8.DecodeRuneInString(text[i:]); {
+		case r == utf8.RuneError && size == 1, r < ' ' && r != '\n' && r != '\t':
+			fmt.Fprintf(&b, "\\x%02x", text[i])
+		default:
+			b.WriteRune(r)
+		}
+	}
+	return b.String()
 }
 
 // logger is a logger whose lines go into the trace.

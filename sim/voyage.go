@@ -142,7 +142,7 @@ func (v *voyage) firstAlike(list []sortie, wanted string) (first int, text strin
 }
 
 // storyLines is how much of a shrunk run is told.
-const storyLines = 150
+const storyLines = 80
 
 // tell prints what happens in a run, but for what happens all the time.
 func (v *voyage) tell(s sortie) error {
