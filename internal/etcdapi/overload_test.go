@@ -38,12 +38,15 @@ func (s *slowStore) Txn(ctx context.Context, req kv.TxnRequest) (kv.TxnResponse,
 	wait := s.free.Sub(now)
 	s.mu.Unlock()
 	if wait > s.patience {
-		time.Sleep(s.patience)
+		pass(s.patience)
 		return kv.TxnResponse{}, kv.ErrTimeout
 	}
-	time.Sleep(wait)
+	pass(wait)
 	return s.Store.Txn(ctx, req)
 }
+
+// pass lets time pass: that of a test's bubble.
+func pass(d time.Duration) { <-time.After(d) }
 
 // flood is what became of puts that came at some rate, whatever the answers.
 type flood struct {
@@ -63,7 +66,7 @@ func (f *flood) run(ctx context.Context, perSecond int, length time.Duration) {
 		for range perSecond * int(pause) / int(time.Second) {
 			f.asking.Go(func() { f.put(ctx) })
 		}
-		time.Sleep(pause)
+		pass(pause)
 	}
 	f.asking.Wait()
 	slices.Sort(f.served)
@@ -104,7 +107,7 @@ func keepRenewing(ctx context.Context, t *testing.T, conn *grpc.ClientConn) time
 		began := time.Now()
 		renew(t, stream)
 		longest = max(longest, time.Since(began))
-		time.Sleep(100 * time.Millisecond)
+		pass(100 * time.Millisecond)
 	}
 	if err := stream.CloseSend(); err != nil {
 		t.Error(err)

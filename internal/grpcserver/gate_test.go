@@ -157,9 +157,11 @@ func TestRoom(t *testing.T) {
 // TestTurnedAway: calls that are not let in cost no handler, and are told why, each.
 func TestTurnedAway(t *testing.T) {
 	ran := 0
-	e := &echo{unary: func(context.Context, *wrapperspb.BytesValue) (*wrapperspb.BytesValue, error) {
+	e := &echo{unary: func(
+		_ context.Context, in *wrapperspb.BytesValue,
+	) (*wrapperspb.BytesValue, error) {
 		ran++
-		return nil, nil
+		return in, nil
 	}}
 	reasons := []error{errFull, errFull, errForbidden, errFull}
 	asked := 0

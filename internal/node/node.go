@@ -34,8 +34,6 @@ type Node struct {
 	log    *slog.Logger
 	dir    *directory
 	shards placement.Map
-	// entrances bound what is asked of the shards.
-	entrances entrances
 	parts
 	membership membership
 	// threads are nil until the member's role is decided.
@@ -70,6 +68,8 @@ type parts struct {
 	raftlog   *raftlog.Log
 	writer    *raftlog.Writer
 	transport *transport.Transport
+	// entrances bound what is asked of the shards.
+	entrances entrances
 }
 
 // streamsMax is how many snapshots are sent at a time.
@@ -97,8 +97,8 @@ func Start(cfg Config) (*Node, error) {
 	}
 	n := &Node{
 		cfg: cfg, log: cfg.Logger, dir: dir, shards: shards,
-		entrances: newEntrances(shards, cfg.RequestTimeout),
-		stopped:   make(chan struct{}), failed: make(chan error, 1),
+		parts:   parts{entrances: newEntrances(shards, cfg.RequestTimeout)},
+		stopped: make(chan struct{}), failed: make(chan error, 1),
 		streams: make(chan struct{}, streamsMax),
 	}
 	n.stopping, n.stop = context.WithCancel(context.Background())
