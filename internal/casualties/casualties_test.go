@@ -58,6 +58,17 @@ func prove(t *testing.T, set setting, scene func(*stage), bugs ...mutant.Mutant)
 	}
 }
 
+// proveAlone plays a scene on one data shard, too, whose leader numbers its writes itself:
+// where there are several, an oracle does.
+func proveAlone(t *testing.T, set setting, scene func(*stage), bugs ...mutant.Mutant) {
+	t.Helper()
+	prove(t, set, scene, bugs...)
+	t.Run("alone", func(t *testing.T) {
+		set.splitAt = nil
+		prove(t, set, scene)
+	})
+}
+
 // play plays a scene once. What the scene objects to, or the core, is the error.
 func play(t *testing.T, set setting, scene func(*stage)) (err error) {
 	cryptotest.SetGlobalRandom(t, 1) // raft's election jitter

@@ -14,7 +14,7 @@ import (
 // Here one node after the other loses its power, at another step each time, with
 // an engine that kept some of its commits and writes under way everywhere.
 func TestEtcd13766(t *testing.T) {
-	prove(t, setting{splitAt: []string{"m"}}, func(st *stage) {
+	proveAlone(t, setting{splitAt: []string{"m"}}, func(st *stage) {
 		for n := range 16 {
 			victim := st.hosts[n%3]
 			if n%5 == 0 {

@@ -81,7 +81,7 @@ func TestPD9157(t *testing.T) {
 // A leader of the placement driver that was elected again went on from what it had in memory,
 // below what another had handed out meanwhile. Here the leadership goes there and back.
 func TestPD4884(t *testing.T) {
-	prove(t, setting{splitAt: []string{"m"}}, func(st *stage) {
+	proveAlone(t, setting{splitAt: []string{"m"}}, func(st *stage) {
 		first := st.leader(kv.SystemShard)
 		for range 50 {
 			first.put("a", "1")
@@ -181,7 +181,7 @@ func TestK3s13305(t *testing.T) {
 // Xline gave two commands one revision. Here all nodes write to all shards at once, alone and
 // together, while leaders die.
 func TestXline848(t *testing.T) {
-	prove(t, setting{splitAt: []string{"g", "p"}}, func(st *stage) {
+	proveAlone(t, setting{splitAt: []string{"g", "p"}}, func(st *stage) {
 		for i := range 45 {
 			for _, h := range st.hosts {
 				if h.worker == nil {

@@ -17,6 +17,7 @@ const tableSection = "## Other systems' casualties"
 var (
 	testName   = regexp.MustCompile("`(Test\\w+)`")
 	testStart  = regexp.MustCompile(`(?m)^func (Test\w+)\(`)
+	proves     = regexp.MustCompile(`\bprove(Alone)?\(`)
 	mutantName = regexp.MustCompile(`mutant\.([A-Z]\w+)`)
 )
 
@@ -65,7 +66,7 @@ func scenesHere(t *testing.T) map[string][]string {
 				end = starts[i+1][0]
 			}
 			body := src[at[0]:end]
-			if !strings.Contains(body, "prove(") || strings.Contains(body, "tableSection") {
+			if !proves.MatchString(body) || strings.Contains(body, "tableSection") {
 				continue
 			}
 			name := src[at[2]:at[3]]
