@@ -1,10 +1,12 @@
 package pebble
 
 import (
+	"errors"
 	"fmt"
 	"log/slog"
 	"sync"
 	"sync/atomic"
+	"syscall"
 
 	"github.com/cockroachdb/pebble/v2"
 )
@@ -61,7 +63,9 @@ func (e *events) listener() *pebble.EventListener {
 		BackgroundError: func(err error) {
 			e.failures.Add(1)
 			e.log.Error("storage engine failed in the background", "err", plain(err))
-			e.fail(wrap(err, "work in the background"))
+			if !errors.Is(err, syscall.ENOSPC) { // a compaction is done again
+				e.fail(wrap(err, "work in the background"))
+			}
 		},
 		DataCorruption: func(info pebble.DataCorruptionInfo) {
 			e.corruptions.Add(1)
@@ -89,6 +93,9 @@ func (e *events) listener() *pebble.EventListener {
 		},
 		FlushEnd: func(info pebble.FlushInfo) {
 			e.durable.flushEnds()
+			if errors.Is(info.Err, syscall.ENOSPC) {
+				e.fail(wrap(info.Err, "flush"))
+			}
 			e.log.Debug("storage engine flushed", "bytes", info.InputBytes, "took", info.Duration)
 			e.onFlush()
 		},

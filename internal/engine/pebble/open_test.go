@@ -3,9 +3,11 @@ package pebble
 import (
 	"bytes"
 	"errors"
+	"fmt"
 	"log/slog"
 	"strings"
 	"sync/atomic"
+	"syscall"
 	"testing"
 
 	"github.com/cockroachdb/pebble/v2"
@@ -84,6 +86,7 @@ func TestEvents(t *testing.T) {
 		OnFailure: func(err error) { told = append(told, err) },
 	}, &durable{})
 	l := ev.listener()
+	l.BackgroundError(fmt.Errorf("compaction: %w", syscall.ENOSPC))
 	l.BackgroundError(errors.New("boom"))
 	l.DiskSlow(pebble.DiskSlowInfo{Path: "slow.sst"})
 	l.WriteStallBegin(pebble.WriteStallBeginInfo{Reason: "full"})
@@ -114,7 +117,7 @@ func TestEvents(t *testing.T) {
 	if strings.Contains(out.String(), "hidden") {
 		t.Error("details are logged above debug")
 	}
-	if ev.failures.Load() != 1 || ev.slowWrites.Load() != 1 || ev.writeStalls.Load() != 1 ||
+	if ev.failures.Load() != 2 || ev.slowWrites.Load() != 1 || ev.writeStalls.Load() != 1 ||
 		ev.corruptions.Load() != 1 {
 		t.Error("an event was not counted")
 	}

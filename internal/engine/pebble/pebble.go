@@ -52,7 +52,8 @@ type Options struct {
 	OnFlush func()
 	// OnFailure is called once, with the first reason why the engine can't be relied
 	// on any more: a table that fails its checks (Damage), a flush or a compaction that
-	// failed, or a sync after which nobody knows what is stored. The process should
+	// failed (a compaction for lack of space is tried again instead), or a
+	// sync after which nobody knows what is stored. The process should
 	// stop then, without Close, which may wait for ever. It must not block nor call the
 	// engine.
 	OnFailure func(error)
