@@ -67,7 +67,11 @@ func (w *world) finish(elapsed time.Duration) {
 // TestOverload: whatever the server can do, ten times as much makes nothing late and
 // leaves it busy.
 func TestOverload(t *testing.T) {
-	for _, capacity := range []float64{1000, 5000, 20_000} {
+	capacities := []float64{1000, 5000, 20_000}
+	if testing.Short() {
+		capacities = capacities[:2]
+	}
+	for _, capacity := range capacities {
 		for _, batch := range []time.Duration{time.Millisecond, 40 * time.Millisecond} {
 			w := newWorld(capacity, batch)
 			w.run(capacity/2, 2*time.Second)
