@@ -29,7 +29,16 @@
 //	         compactions promise has checkers of its own
 //
 // What a checker does not see is worth nothing, so TestMutants breaks one rule
-// of the core after the other (package mutant) and requires an objection.
+// of the core after the other (package mutant) and requires an objection; mutations
+// break the source itself.
+//
+// And what no run reaches is not checked, however many there are. Many runs are a voyage:
+//
+//	fleet     processes that simulate, each one seed after the other
+//	probe     looks out for rare states, from outside of the core
+//	tally     adds up what the seeds went through, and names the gaps
+//	helm      chooses what the next run leans towards (Steered)
+//	shrinker  reduces what fails to a short story
 //
 // Invariants:
 //

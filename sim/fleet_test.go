@@ -24,7 +24,7 @@ var (
 // TestFleet is `make sim`: many seeds in several processes, and an account of what they
 // went through. A failure is shrunk.
 func TestFleet(t *testing.T) {
-	v := &voyage{seeds: 4, log: io.Discard, steering: true, failuresMax: 1}
+	v := &voyage{seeds: 2, log: io.Discard, steering: true, failuresMax: 1}
 	if *fleetFlag {
 		v = &voyage{
 			first: *firstFlag, seeds: *seedsFlag, log: os.Stdout, steering: *steeringFlag,

@@ -112,13 +112,13 @@ func (p *probe) reign(r *replica.Replica, shard kv.ShardID) {
 			p.reached(WipedDuringElection)
 		}
 	}
-	if shard != kv.SystemShard {
-		return
-	}
 	for _, whom := range p.numbers {
-		if whom != r.Leader() {
+		if shard == p.c.shards.Oracle() && whom != r.Leader() {
 			p.reached(OracleLostInBatch)
 		}
+	}
+	if shard != kv.SystemShard {
+		return
 	}
 	for _, op := range p.c.waiting {
 		if op.Alarm != nil && op.Alarm.Request.Once() {

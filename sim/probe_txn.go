@@ -93,7 +93,7 @@ func (p *probe) tookResponse(n *node, from kv.NodeID, r *wire.Response) {
 	q := question64{n.id, r.ID}
 	if whom, ok := p.numbers[q]; ok {
 		delete(p.numbers, q)
-		leader := p.c.leader(kv.SystemShard)
+		leader := p.c.leader(p.c.shards.Oracle())
 		if r.Oracle != nil && leader != nil && leader.Leader() != whom {
 			p.reached(NumbersOfDeposed)
 		}
