@@ -10,7 +10,7 @@ import (
 )
 
 // The plot has two panels, over the load in parts of what fits, on a logarithmic scale: what was
-// served, refused and late; and the latency of what was served.
+// served, refused and late, on such a scale too; and the latency of what was served.
 const (
 	plotWidth  = 760
 	plotLeft   = 84
@@ -44,6 +44,7 @@ type panel struct {
 	title  string
 	top    int
 	most   float64 // the upper end of the scale
+	least  float64 // its lower end if it is logarithmic, else 0
 	unit   string
 	curves []curve
 }
@@ -76,16 +77,19 @@ func (r *report) panels() []panel {
 		curves: []curve{
 			{"p50", 0, func(w *row) float64 { return w.P50ms }},
 			{"p99", 3, func(w *row) float64 { return w.P99ms }},
+			{"lag of the load, p99", 4, func(w *row) float64 { return w.LagP99ms }},
 		},
 	}
 	for _, p := range []*panel{&rates, &latency} {
-		for _, c := range p.curves[min(1, len(p.curves)-2):] {
+		for _, c := range p.curves {
 			for i := range r.Rows {
 				p.most = max(p.most, c.value(&r.Rows[i]))
 			}
 		}
 		p.most = roundUp(p.most)
 	}
+	rates.most = math.Pow(10, math.Ceil(math.Log10(rates.most)))
+	rates.least = rates.most / 10_000
 	return []panel{rates, latency}
 }
 
@@ -108,10 +112,13 @@ func (r *report) draw(w *bufio.Writer, p *panel) {
 	const lines = 4
 	for i := range lines + 1 {
 		value := p.most * float64(i) / lines
+		if p.least > 0 {
+			value = p.least * math.Pow(10, float64(i))
+		}
 		y := p.y(value)
 		fmt.Fprintf(w, "<line x1=\"%d\" x2=\"%d\" y1=\"%.1f\" y2=\"%.1f\" class=\"rule\"/>\n",
 			plotLeft, plotWidth-plotRight, y, y)
-		text(w, plotLeft-8, int(y)+4, "faint", "end", fmt.Sprintf("%g%s", value, p.unit))
+		text(w, plotLeft-8, int(y)+4, "faint", "end", fmt.Sprintf("%.0f%s", value, p.unit))
 	}
 	for i := range r.Rows {
 		x := int(r.x(r.Rows[i].Factor))
@@ -126,8 +133,7 @@ func (r *report) draw(w *bufio.Writer, p *panel) {
 		var points []string
 		for i := range r.Rows {
 			row := &r.Rows[i]
-			value := min(c.value(row), p.most)
-			points = append(points, fmt.Sprintf("%.1f,%.1f", r.x(row.Factor), p.y(value)))
+			points = append(points, fmt.Sprintf("%.1f,%.1f", r.x(row.Factor), p.y(c.value(row))))
 		}
 		fmt.Fprintf(w, "<polyline class=\"c%d\" points=\"%s\"/>\n", c.class, strings.Join(points, " "))
 	}
@@ -148,7 +154,11 @@ func (r *report) x(factor float64) float64 {
 
 // y is where a value stands.
 func (p *panel) y(value float64) float64 {
-	return float64(p.top+panelTall) - panelTall*value/p.most
+	part := value / p.most
+	if p.least > 0 {
+		part = math.Log(max(value, p.least)/p.least) / math.Log(p.most/p.least)
+	}
+	return float64(p.top+panelTall) - panelTall*part
 }
 
 func text(w *bufio.Writer, x, y int, class, anchor, text string) {

@@ -61,7 +61,7 @@ func TestReport(t *testing.T) {
 			lines++
 		}
 	}
-	if lines != 12 { // of each of six curves, and beside its name
+	if lines != 14 { // of each of seven curves, and beside its name
 		t.Errorf("the plot has %d lines", lines)
 	}
 }
