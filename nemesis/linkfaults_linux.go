@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"fmt"
+	"strings"
 	"sync"
 	"time"
 
@@ -43,31 +44,32 @@ func between(a, b []int) [][2]int {
 }
 
 func (l *links) String() string {
-	text := l.name
+	var text strings.Builder
+	text.WriteString(l.name)
 	for i, pair := range l.cut {
 		if i == 0 {
-			text += ":"
+			text.WriteString(":")
 		}
-		text += fmt.Sprintf(" %d→%d", pair[0]+1, pair[1]+1)
+		fmt.Fprintf(&text, " %d→%d", pair[0]+1, pair[1]+1)
 	}
 	if len(l.of) > 0 {
-		text += ": " + names(l.of)
+		text.WriteString(": " + names(l.of))
 	}
 	switch {
 	case l.in && !l.out:
-		text += " hears nobody"
+		text.WriteString(" hears nobody")
 	case l.out && !l.in:
-		text += " is heard by nobody"
+		text.WriteString(" is heard by nobody")
 	}
 	if c := l.condition; c.Loss > 0 {
-		text += fmt.Sprintf(", %.0f %% lost", 100*c.Loss)
+		fmt.Fprintf(&text, ", %.0f %% lost", 100*c.Loss)
 	} else if c.Delay > 0 {
-		text += fmt.Sprintf(", %v and up to %v more", c.Delay, c.Jitter.Round(time.Millisecond))
+		fmt.Fprintf(&text, ", %v and up to %v more", c.Delay, c.Jitter.Round(time.Millisecond))
 	}
 	if l.flap > 0 {
-		text += fmt.Sprintf(", every %v", l.flap)
+		fmt.Fprintf(&text, ", every %v", l.flap)
 	}
-	return text
+	return text.String()
 }
 
 // rule is what the fault does, of those whom its victims turn out to be.
