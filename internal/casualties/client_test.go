@@ -59,8 +59,8 @@ func (st *stage) replied(h *host, r *worker.Reply) {
 	case r.Err != nil:
 	case r.Txn != nil:
 		st.wrote(o, r.Txn)
-	case r.Range != nil && !o.Range.Serializable:
-		if r.Range.Revision < o.floor {
+	case r.Range != nil:
+		if r.Range.Revision < o.floor && !o.Range.Serializable {
 			st.failf("a read of %v is at %v, but %v was told before", h.id, r.Range.Revision,
 				o.floor)
 		}

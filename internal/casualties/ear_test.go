@@ -84,6 +84,9 @@ func (e *ear) hear(r *kv.WatchResponse) {
 				"and was asked from %v", e.host.id, rev, r.Revision, e.upTo, e.req.From)
 		}
 	}
+	if n := len(r.Events); n > 0 {
+		st.told = max(st.told, r.Events[n-1].KV.ModRevision)
+	}
 	if r.Revision < e.upTo {
 		st.failf("%v tells %v after %v", e.host.id, r.Revision, e.upTo)
 	}

@@ -113,3 +113,26 @@ func TestCockroach114059(t *testing.T) {
 		st.agree()
 	}, mutant.SkipLeaseCheck)
 }
+
+// Readers have to be told of all that is committed, not only of what the leader has applied
+// (Raft's thesis, 6.4): its disk may be slower than those of a quorum. Here the others have
+// applied a write, and told a watch of it, that the leader has not saved yet.
+func TestRaftReadIndex(t *testing.T) {
+	prove(t, setting{}, func(st *stage) {
+		l := st.leader(1)
+		h := st.others(l)[0]
+		h.put("a", "1")
+		e := h.watch(kv.PointRange([]byte("a")), 0)
+		l.slow = true
+		write := l.ask(puts("a", "2"))
+		st.until("the watch to be told", 5*time.Second, func() bool { return len(e.events) > 0 })
+		o := l.ask(gets("a")) // held against what was told, when it is answered
+		st.wait(200 * time.Millisecond)
+		l.slow = false
+		if r := st.await(o); r.Err == nil && value(r.Range) != "2" {
+			st.failf("a watch was told %v, and a read tells %q", e, value(r.Range))
+		}
+		st.await(write)
+		st.agree()
+	}, mutant.TellApplied)
+}
