@@ -228,6 +228,9 @@ func (r *Replica) Work(now wire.Instant, out *Output) bool {
 // HasWork reports whether Work has something to do.
 func (r *Replica) HasWork() bool { return len(r.reads.running) > 0 }
 
+// Reading reports whether there is a long read that Work goes on with.
+func (r *Replica) Reading() bool { return len(r.reads.running) > 0 }
+
 // result is what a read comes to, nil if it takes another part.
 func (r *Replica) result(rd *read) *wire.Response {
 	view := mvcc.View{

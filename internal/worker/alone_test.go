@@ -1,6 +1,7 @@
 package worker
 
 import (
+	"fmt"
 	"slices"
 	"testing"
 	"time"
@@ -23,6 +24,28 @@ func TestWhatWantsTwiceWaitsForNoTick(t *testing.T) {
 	s.submit(put("a"))
 	s.submit(lookAt("a", 2))
 	if want := []string{"reply 1: r2", "reply 2: r3 a=v"}; !slices.Equal(s.events, want) {
+		t.Errorf("%q", s.events)
+	}
+}
+
+// Nor does a long read, which takes the last revision first, wait for one before it goes on.
+func TestALongReadWaitsForNoTick(t *testing.T) {
+	s := newScene(t, 1, placement.Layout{Nodes: []kv.NodeID{1}, Shards: 1, Replicas: 1})
+	defer s.close()
+	s.wait(time.Second)
+	for i := range 11 {
+		req := Request{Txn: &kv.TxnRequest{}}
+		for j := range 1000 {
+			req.Txn.Success = append(req.Txn.Success, kv.Op{Put: &kv.PutRequest{
+				Key: fmt.Appendf(nil, "%02d%03d", i, j),
+			}})
+		}
+		s.submit(req)
+	}
+	s.events = nil
+	all := &kv.RangeRequest{Range: kv.Range{Start: []byte("0")}, CountOnly: true}
+	s.submit(Request{Range: all})
+	if want := []string{"reply 12: r12, 11000 keys"}; !slices.Equal(s.events, want) {
 		t.Errorf("%q", s.events)
 	}
 }
