@@ -143,3 +143,48 @@ func TestADeposedLeaderDoesNotKnowTheFuture(t *testing.T) {
 		t.Errorf("%q, after %q", all[0].events, all[1].events)
 	}
 }
+
+// Nor can it say for leases what the last revision is.
+func TestADeposedLeaderDatesNoLease(t *testing.T) {
+	all := newDeposed(t)
+	defer all.close()
+	all[1].submit(put("a"))
+	all.settle()
+	all[2].submit(ofLease(wire.Lease{Op: wire.LeaseGrant, ID: 7, TTL: 5}))
+	for _, s := range all {
+		s.mute = nil
+	}
+	all.wait(2 * time.Second)
+	if want := []string{"reply 1: r2 lease 7 5 of 5 seconds"}; !slices.Equal(all[2].events, want) {
+		t.Errorf("%q, after %q", all[2].events, all[1].events)
+	}
+}
+
+// Whoever keeps a lease alive is told so when it has its full time left, however long it
+// takes to learn the last revision, which is told with it.
+func TestAKeptLeaseHasItsTimeLeftWhenThatIsTold(t *testing.T) {
+	all := newDeposed(t)
+	defer all.close()
+	for _, s := range all {
+		s.mute = nil
+	}
+	all.wait(2 * time.Second)
+	all[2].submit(ofLease(wire.Lease{Op: wire.LeaseGrant, ID: 7, TTL: 2}))
+	all.settle()
+	all[0].mute = func(m *wire.Message) bool { return m.Request != nil && m.Request.Oracle != nil }
+	all[2].submit(ofLease(wire.Lease{Op: wire.LeaseKeepAlive, ID: 7}))
+	for range 20 {
+		if len(all[2].events) < 2 {
+			all.wait(50 * time.Millisecond)
+		}
+	}
+	told := all[0].now
+	for range 100 {
+		if len(all[0].worker.office.lessor.IDs()) > 0 {
+			all.wait(50 * time.Millisecond)
+		}
+	}
+	if lived := time.Duration(all[0].now - told); lived < 2*time.Second {
+		t.Errorf("it lived for %v: %q", lived, all[2].events)
+	}
+}

@@ -40,6 +40,8 @@ type leaseErrand struct {
 	since wire.Instant
 	req   *wire.Lease
 	batch uint64
+	// last was the last revision after it was asked, 0 if that is not known yet.
+	last kv.Revision
 }
 
 // leaseErrandsMax bounds the requests about leases that wait.
@@ -257,13 +259,23 @@ func (w *Worker) runLeaseErrand(now wire.Instant, sys *replica.Replica, e *lease
 func (w *Worker) confirmLease(
 	now wire.Instant, sys *replica.Replica, e leaseErrand, resp *wire.LeaseResponse,
 ) {
-	term := w.office.lessor.term
-	w.dateLease(now, resp, func(now wire.Instant) {
-		if w.office.lessor.term != term || !sys.Leading() {
+	l := &w.office.lessor
+	term := l.term
+	resp.Lease.Revision = max(resp.Lease.Revision, e.last)
+	w.dateLease(now, resp, func(dated wire.Instant) {
+		switch {
+		case l.term != term || !sys.Leading():
 			w.dropLeaseErrand(sys, &e)
-			return
+		case dated > now && e.req.Op != wire.LeaseList:
+			// What was so at now may be so no more: who is told that a lease has its
+			// full time left counts from then on.
+			e.last = max(resp.Lease.Revision, kv.FirstRevision)
+			if !w.runLeaseErrand(dated, sys, &e) {
+				l.errands = append(l.errands, e)
+			}
+		default:
+			sys.Confirm(dated, e.from, &wire.Response{Lease: resp}, &w.out)
 		}
-		sys.Confirm(now, e.from, &wire.Response{Lease: resp}, &w.out)
 	})
 }
 
@@ -291,14 +303,25 @@ func (w *Worker) dateLease(
 		done(now)
 	case w.shards.Oracle() == kv.SystemShard:
 		date(now, w.office.oracle.Last())
-	case r != nil && r.Leading():
+	case r != nil && r.HoldsLease(now):
 		date(now, r.Last())
 	default:
-		w.demands.client.Add(oracle.Demand{
-			Granted: func(now wire.Instant, base kv.Revision) { date(now, base-1) },
-			Lost:    func(now wire.Instant) { date(now, 0) },
-		})
+		w.askLast(now, date)
 	}
+}
+
+// askLast asks an oracle elsewhere for the last revision, until it has had its time.
+func (w *Worker) askLast(since wire.Instant, then func(now wire.Instant, last kv.Revision)) {
+	w.demands.client.Add(oracle.Demand{
+		Granted: func(now wire.Instant, base kv.Revision) { then(now, base-1) },
+		Lost: func(now wire.Instant) {
+			if now < since+oracleTimeout {
+				w.askLast(since, then)
+				return
+			}
+			then(now, 0)
+		},
+	})
 }
 
 func (w *Worker) leaseNotFound(now wire.Instant, sys *replica.Replica, e leaseErrand) {
