@@ -66,6 +66,7 @@ func FuzzAnswer(f *testing.F) {
 // trailers behind it: the servers that are measured send no other.
 func isPlain(said []byte) bool {
 	text := strings.ToLower(string(said))
-	return strings.Count(text, "content-length") <= 1 && strings.Count(text, "transfer-encoding") <= 1 &&
+	return strings.Count(text, "content-length") <= 1 &&
+		strings.Count(text, "transfer-encoding") <= 1 &&
 		!strings.Contains(text, "trailer")
 }

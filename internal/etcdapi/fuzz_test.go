@@ -230,7 +230,9 @@ func number(all entrances, suffix string) uint8 {
 // of order, or to a watch that is not there.
 func FuzzWatchStream(f *testing.F) {
 	f.Add(framed(f,
-		&pb.WatchCreateRequest{Key: []byte("a"), RangeEnd: []byte{0}, StartRevision: 3, PrevKv: true},
+		&pb.WatchCreateRequest{
+			Key: []byte("a"), RangeEnd: []byte{0}, StartRevision: 3, PrevKv: true,
+		},
 		&pb.WatchCreateRequest{Key: []byte("a"), WatchId: 9, ProgressNotify: true, Fragment: true},
 		&pb.WatchProgressRequest{}, &pb.WatchCancelRequest{WatchId: 9},
 	))
@@ -253,7 +255,8 @@ func FuzzWatchStream(f *testing.F) {
 			s := &writingStream{store: store}
 			e := &all[number(all, "Watch.Watch")]
 			s.fuzzStream = fuzzStream{t: t, ctx: ctx, in: cutFrames(data), output: e.output}
-			if err := e.stream.Handler(e.impl, s); status.Code(err) == codes.Unknown && !s.malformed {
+			err := e.stream.Handler(e.impl, s)
+			if status.Code(err) == codes.Unknown && !s.malformed {
 				t.Fatal(err)
 			}
 			checkWatched(t, s.out)
@@ -270,7 +273,7 @@ type writingStream struct {
 
 // RecvMsg implements grpc.ServerStream.
 func (s *writingStream) RecvMsg(m any) error {
-	time.Sleep(time.Second / 4)
+	<-time.After(time.Second / 4) // of the bubble
 	key := []byte("a")
 	ops := []kv.Op{
 		{Put: &kv.PutRequest{Key: []byte("m"), Value: key}},

@@ -244,7 +244,8 @@ func (r *raw) check(id uint32, d *drawn, s *scribe) {
 		}
 	}
 	if !bytes.Equal(data, want) || len(trailers) == 0 || trailers[0] != code {
-		r.t.Fatalf("%+v\nis answered by %d bytes, want %d, with %q", d, len(data), len(want), trailers)
+		r.t.Fatalf("%+v\nis answered by %d bytes, want %d, with %q",
+			d, len(data), len(want), trailers)
 	}
 	if d.fails {
 		said, err := url.PathUnescape(strings.TrimPrefix(trailers[1], "grpc-message: "))

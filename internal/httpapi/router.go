@@ -35,8 +35,10 @@ func (a *api) routes(opts Options) []route {
 			{"GET", a.reading(a.listKeys)}, {"DELETE", a.writing(a.deleteKeys)},
 		}},
 		{keyRoute + "{key}", []method{
-			{"GET", a.reading(a.getKey)}, {"HEAD", a.reading(a.getKey)},
-			{"PUT", a.writing(a.putKey)}, {"DELETE", a.writing(a.deleteKey)},
+			{"GET", a.reading(a.getKey)},
+			{"HEAD", a.reading(a.getKey)},
+			{"PUT", a.writing(a.putKey)},
+			{"DELETE", a.writing(a.deleteKey)},
 		}},
 		{"/v1/txn", []method{{"POST", a.writing(a.txn)}}},
 		{watchRoute, []method{{"GET", a.watch}}},

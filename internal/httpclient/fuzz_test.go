@@ -80,7 +80,8 @@ var fuzzCalls = []func(context.Context, *httpclient.Client) error{
 			_ = resp.Results[0].Delete.Deleted
 			return nil
 		}
-		_, _, _ = resp.Results[0].Put.Version, resp.Results[1].Range.KVs, resp.Results[2].Txn.Results
+		_, _ = resp.Results[0].Put.Version, resp.Results[1].Range.KVs
+		_ = resp.Results[2].Txn.Results
 		return nil
 	},
 	func(ctx context.Context, c *httpclient.Client) error {
@@ -147,8 +148,9 @@ func FuzzAnswers(f *testing.F) {
 		{6, 201, "", `{"revision":8,"id":"7","ttl":5,"granted":5}`},
 		{8, 200, "", `{"revision":8,"leases":[{"id":"7"}]}`},
 		{10, 200, "", `{"alarms":[{"node":"1","alarm":"nospace"}]}`},
-		{11, 200, "Miruvor-Watch: x\nMiruvor-Revision: 5", `{"revision":7,"events":[{"type":"put",` +
-			`"key":"k","value":"1","create_revision":2,"mod_revision":7,"version":2}]}` + "\n{}\n"},
+		{11, 200, "Miruvor-Watch: x\nMiruvor-Revision: 5", `{"revision":7,"events":[` +
+			`{"type":"put","key":"k","value":"1","create_revision":2,"mod_revision":7,` +
+			`"version":2}]}` + "\n{}\n"},
 		{11, 410, "Content-Type: application/problem+json", `{"code":"compacted","compacted":4}`},
 	} {
 		f.Add(uint8(seed.call), seed.status, seed.header, []byte(seed.body))

@@ -57,7 +57,10 @@ func isAnswer(req *kv.TxnRequest, resp *kv.TxnResponse) bool {
 	if !resp.Succeeded {
 		ops = req.Failure
 	}
-	return (resp.Succeeded || len(req.Compares) > 0) && slices.EqualFunc(ops, resp.Results, func(op kv.Op, result kv.Result) bool {
+	if !resp.Succeeded && len(req.Compares) == 0 {
+		return false
+	}
+	return slices.EqualFunc(ops, resp.Results, func(op kv.Op, result kv.Result) bool {
 		switch {
 		case op.Range != nil:
 			return result.Range != nil

@@ -37,11 +37,13 @@ func decodeForm[Form, Meaning any](text []byte, decode func(*Form) (Meaning, err
 
 // FuzzForms: every form is taken, or refused as invalid.
 func FuzzForms(f *testing.F) {
-	const pair = `{"key":"a","value_base64":"/w==","create_revision":2,"mod_revision":2,"version":1}`
+	const pair = `{"key":"a","value_base64":"/w==",` +
+		`"create_revision":2,"mod_revision":2,"version":1}`
 	for form, text := range []string{
 		`{"revision":7,"kvs":[` + pair + `],"more":true,"count":12,"cursor":"x"}`,
 		`{"revision":8,"succeeded":true,"results":[{"put":{"version":1,"prev":` + pair + `}},` +
-			`{"delete":{"deleted":1,"prev":[` + pair + `]}},{"txn":{"succeeded":false,"results":[]}}]}`,
+			`{"delete":{"deleted":1,"prev":[` + pair + `]}},` +
+			`{"txn":{"succeeded":false,"results":[]}}]}`,
 		`{"ttl":60,"id":"9223372036854775807"}`,
 		`{"revision":3,"id":"7","ttl":5,"granted":60,"keys":[{"key":"a"},{"key_base64":"AA=="}]}`,
 		`{"revision":5}`,

@@ -31,7 +31,8 @@ func FuzzPart(f *testing.F) {
 		}
 		encoded := AppendPart(nil, &part)
 		again, err := DecodePart(encoded)
-		if err != nil || !bytes.Equal(AppendPart(nil, &again), encoded) || len(encoded) > len(data) {
+		if err != nil || !bytes.Equal(AppendPart(nil, &again), encoded) ||
+			len(encoded) > len(data) {
 			t.Fatalf("%x is encoded as %x, %v", data, encoded, err)
 		}
 		applyPart(t, part, kv.Revision(rev))

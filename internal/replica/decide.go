@@ -186,7 +186,7 @@ func (r *Replica) partOf(h *held, rev kv.Revision, effect []byte) (mvcc.Part, er
 		return part, err
 	}
 	if rev <= h.lower || rev <= r.closed.upTo && r.cfg.Mutant != mutant.ClosePastLock {
-		return part, fmt.Errorf("transaction %v commits at %v, but %v is closed and its bound is %v",
+		return part, fmt.Errorf("transaction %v commits at %v, but %v is closed, its bound is %v",
 			h.txn, rev, r.closed.upTo, h.lower)
 	}
 	return part, nil

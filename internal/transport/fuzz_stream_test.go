@@ -79,7 +79,7 @@ func streamOf(opening uint8, data []byte, dials bool) []byte {
 func utter(nc net.Conn, data []byte) {
 	go func() { _, _ = nc.Write(data) }()
 	go func() { _, _ = io.Copy(io.Discard, nc) }()
-	time.Sleep(time.Second)
+	<-time.After(time.Second) // of the bubble
 	_ = nc.Close()
 }
 

@@ -4,8 +4,8 @@ import (
 	"fmt"
 
 	"github.com/miruvor/miruvor/internal/kv"
-	"github.com/miruvor/miruvor/internal/oracle"
 	"github.com/miruvor/miruvor/internal/mutant"
+	"github.com/miruvor/miruvor/internal/oracle"
 	"github.com/miruvor/miruvor/internal/replica"
 	"github.com/miruvor/miruvor/internal/wire"
 )

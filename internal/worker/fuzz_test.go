@@ -30,7 +30,9 @@ func peerRequests() []wire.Request {
 			},
 			Failure: []kv.Op{{Delete: &kv.DeleteRequest{Range: all}}},
 		}},
-		{Shard: 1, Range: &wire.RangeAt{RangeRequest: kv.RangeRequest{Range: all, Limit: 1}, At: 3}},
+		{Shard: 1, Range: &wire.RangeAt{
+			RangeRequest: kv.RangeRequest{Range: all, Limit: 1}, At: 3,
+		}},
 		{Shard: 2, Range: &wire.RangeAt{RangeRequest: kv.RangeRequest{Serializable: true}}},
 		{Shard: 0, Oracle: &wire.OracleRequest{Count: 3}},
 		{Shard: 1, Gather: &wire.Gather{Reads: reads, At: 3}},
