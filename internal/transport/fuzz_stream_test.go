@@ -128,13 +128,16 @@ func FuzzInbound(f *testing.F) {
 			}
 			o := options(network, 1, here)
 			o.Peers = []wire.Node{{ID: 2}} // dials nobody
-			start(t, o)
+			tr := start(t, o)
 			nc, err := network.dial(t.Context(), "host1")
 			if err != nil {
 				t.Fatal(err)
 			}
 			utter(nc, streamOf(opening, data, true))
 			time.Sleep(time.Minute)
+			if err := tr.Close(); err != nil { // which waits for all that it runs
+				t.Error(err)
+			}
 			checkInbound(t, opening, framesOf(data), here.got, taken)
 		})
 	})
