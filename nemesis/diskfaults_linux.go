@@ -70,24 +70,24 @@ func (d *disk) end(ctx context.Context, a *arena) error {
 	return errors.Join(errs...)
 }
 
-const (
-	// replyMax is how long a node may need to say whether a fault struck, and
-	// failedMax how long to end of it.
-	replyMax  = time.Second
-	failedMax = 15 * time.Second
-)
+// failedMax is how long a node may need to end of a fault that struck, or to say
+// that none did.
+const failedMax = 15 * time.Second
 
 // awaitEnd waits until a node has ended of its log, or until it is known that
 // nothing has failed: it must not go on after a failed fsync.
 func (a *arena) awaitEnd(ctx context.Context, p *process, failedBefore int64) error {
-	begin := time.Now()
+	begin, last := time.Now(), p.told.Load()
 	for p.running() && ctx.Err() == nil {
-		gone, failed := time.Since(begin), p.failed.Load() > failedBefore
+		// It says what failed before it says which command it has heard.
+		heard, failed := p.heard.Load() >= last, p.failed.Load() > failedBefore
 		switch {
-		case !failed && gone > replyMax:
+		case heard && !failed:
 			a.observe("%s goes on: nothing was written meanwhile", p.name)
 			return nil
-		case gone > failedMax:
+		case time.Since(begin) > failedMax && !heard:
+			return fmt.Errorf("%s does not say whether its log has failed", p.name)
+		case time.Since(begin) > failedMax:
 			return fmt.Errorf("%s goes on although its log has failed", p.name)
 		}
 		wait(ctx, 20*time.Millisecond)

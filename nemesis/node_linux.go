@@ -32,6 +32,8 @@ const (
 
 // command is what a node is told, a line of JSON on its standard input.
 type command struct {
+	// Number counts the commands to a node.
+	Number int64 `json:"number"`
 	// Faults replace all faults of files there were.
 	Faults []faultfs.Fault `json:"faults"`
 	// Jump puts the clock forward, and Drift makes it faster from now on, in
@@ -42,6 +44,8 @@ type command struct {
 
 // reply is what a node answers to a command, a line of JSON on replyFile.
 type reply struct {
+	// Number is the command's.
+	Number int64 `json:"number"`
 	// Failed is how many operations the faults that end now have made fail.
 	Failed int64 `json:"failed"`
 }
@@ -74,7 +78,7 @@ func obey(files *faultfs.FS, clock *clock) {
 			continue
 		}
 		files.LiftAll()
-		var r reply
+		r := reply{Number: c.Number}
 		for _, h := range failing {
 			r.Failed += h.Hits()
 		}

@@ -32,6 +32,8 @@ type process struct {
 	// failed counts the operations of files that faults made fail, as far as the
 	// node has told.
 	failed atomic.Int64
+	// told and heard are the numbers of the last command and of the last reply.
+	told, heard atomic.Int64
 	// gone is closed when the process has ended. excuses are why it is allowed to.
 	gone    chan struct{}
 	excuses int
@@ -82,6 +84,7 @@ func (p *process) hear(replies *os.File) {
 			return
 		}
 		p.failed.Add(r.Failed)
+		p.heard.Store(r.Number)
 	}
 }
 
@@ -141,6 +144,7 @@ func (p *process) running() bool {
 
 // tell gives the node a command. One that does not run needs none.
 func (p *process) tell(c command) error {
+	c.Number = p.told.Add(1)
 	line, err := json.Marshal(c)
 	if err != nil {
 		return err
