@@ -96,18 +96,19 @@ func describeOps(ops []kv.Op) string {
 }
 
 func describeRange(r *kv.RangeRequest) string {
-	text := fmt.Sprintf("range %v", r.Range)
+	var text strings.Builder
+	text.WriteString(fmt.Sprintf("range %v", r.Range))
 	if r.Serializable {
-		text += " serializable"
+		text.WriteString(" serializable")
 	}
 	if r.Revision > 0 {
-		text += fmt.Sprintf(" old %v", r.Revision)
+		text.WriteString(fmt.Sprintf(" old %v", r.Revision))
 	}
 	if r.Limit > 0 {
-		text += fmt.Sprintf(" limit %d", r.Limit)
+		text.WriteString(fmt.Sprintf(" limit %d", r.Limit))
 	}
 	if r.BytesMax > 0 {
-		text += fmt.Sprintf(" bytes %d", r.BytesMax)
+		text.WriteString(fmt.Sprintf(" bytes %d", r.BytesMax))
 	}
 	for _, option := range [...]struct {
 		set  bool
@@ -119,10 +120,10 @@ func describeRange(r *kv.RangeRequest) string {
 		{r.WantCount, " counted"},
 	} {
 		if option.set {
-			text += option.name
+			text.WriteString(option.name)
 		}
 	}
-	return text
+	return text.String()
 }
 
 func describeTxnResponse(t *kv.TxnResponse) string {

@@ -9,6 +9,7 @@ import (
 	"math/rand/v2"
 	"os"
 	"os/exec"
+	"strings"
 	"sync"
 	"time"
 )
@@ -262,13 +263,14 @@ func (s sortie) config() (Config, error) {
 
 // command replays a sortie.
 func (s sortie) command() string {
-	text := fmt.Sprintf("go test ./sim -run TestSeeds -seed %d", s.Seed)
+	var text strings.Builder
+	text.WriteString(fmt.Sprintf("go test ./sim -run TestSeeds -seed %d", s.Seed))
 	for _, flag := range [...]struct{ name, value string }{
 		{"steer", s.Steer}, {"plain -mutant", s.Mutant}, {"set", s.Edits},
 	} {
 		if flag.value != "" {
-			text += fmt.Sprintf(" -%s %s", flag.name, flag.value)
+			text.WriteString(fmt.Sprintf(" -%s %s", flag.name, flag.value))
 		}
 	}
-	return text
+	return text.String()
 }

@@ -137,8 +137,8 @@ func (u uses) checkAll(t *testing.T) {
 		kv.LeaseGrantRequest{},
 	} {
 		typ := reflect.TypeOf(request)
-		for i := range typ.NumField() {
-			wanted = append(wanted, typ.Name()+"."+typ.Field(i).Name)
+		for field := range typ.Fields() {
+			wanted = append(wanted, typ.Name()+"."+field.Name)
 		}
 	}
 	for target := kv.CompareVersion; target <= kv.CompareLease; target++ {
@@ -158,8 +158,8 @@ func (u uses) checkAll(t *testing.T) {
 func methods[T any](name string) []string {
 	typ := reflect.TypeFor[T]()
 	var list []string
-	for i := range typ.NumMethod() {
-		list = append(list, name+"."+typ.Method(i).Name)
+	for method := range typ.Methods() {
+		list = append(list, name+"."+method.Name)
 	}
 	return list
 }

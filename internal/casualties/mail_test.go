@@ -1,7 +1,6 @@
 package casualties
 
 import (
-	"slices"
 
 	"github.com/miruvor/miruvor/internal/kv"
 	"github.com/miruvor/miruvor/internal/wire"
@@ -89,9 +88,4 @@ func (st *stage) isolate(h *host, from ...*host) {
 func (st *stage) join() {
 	clear(st.cut)
 	st.lose, st.keep = nil, nil
-}
-
-// forget loses the letters on their way that f tells of.
-func (st *stage) forget(f func(*letter) bool) {
-	st.letters = slices.DeleteFunc(st.letters, func(l letter) bool { return f(&l) })
 }

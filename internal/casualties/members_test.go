@@ -116,9 +116,9 @@ func TestCockroach21146(t *testing.T) {
 		h.wipe()
 		h.start()
 		st.until("all nodes to be level", 60*time.Second, st.healthy)
-		newFS, newEngine, newDirectory := h.fs, h.engine, h.directory
+		newEngine, newDirectory := h.engine, h.directory
 		h.kill()
-		newFS = h.fs
+		newFS := h.fs
 		st.host(1).put("a", "2")
 		h.fs, h.engine, h.directory = fs, engine, directory
 		h.start()
