@@ -1,7 +1,6 @@
 package casualties
 
 import (
-
 	"github.com/miruvor/miruvor/internal/kv"
 	"github.com/miruvor/miruvor/internal/wire"
 )
