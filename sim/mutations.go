@@ -91,12 +91,12 @@ var mutations = []mutation{
 	{
 		"votes-of-learners", "internal/replica/member.go",
 		"ok = pr.State == tracker.StateReplicate && pr.Match+64 >= commit",
-		"ok = true",
+		"ok = commit > 0",
 	},
 	{
 		"locks-not-loaded", "internal/replica/snapshot.go",
 		"if err := errors.Join(r.loadLocks(), r.loadMarks()); err != nil {",
-		"if err := r.loadMarks(); err != nil {",
+		"if err := errors.Join(r.loadMarks()); err != nil {",
 	},
 	{
 		"closed-over-locks", "internal/replica/snapshot.go",
@@ -128,6 +128,7 @@ var mutations = []mutation{
 	},
 	{
 		"errors-at-once", "internal/replica/submit.go",
-		"if errors.Is(err, kv.ErrKeyNotFound) {", "if errors.Is(err, kv.ErrStopped) {",
+		"if errors.Is(err, kv.ErrKeyNotFound) || errors.Is(err, kv.ErrFutureRevision) {",
+		"if errors.Is(err, kv.ErrStopped) {",
 	},
 }
