@@ -3,6 +3,7 @@ package replica
 import (
 	"encoding/binary"
 	"fmt"
+	"slices"
 
 	"github.com/miruvor/miruvor/internal/engine"
 	"github.com/miruvor/miruvor/internal/keyspace"
@@ -122,11 +123,25 @@ func (r *Replica) answerPrepared(h *held, out *Output) {
 		}
 	}
 	h.preparing = nil
+	gathered := r.gather(&w.req.Gather, 0, w.req.Gather.At)
 	r.answer(w.origin, &wire.Response{Prepared: &wire.Prepared{
-		Token:    h.token,
-		Gathered: r.gather(&w.req.Gather, 0, w.req.Gather.At),
-		Missing:  r.leases.missing(w.req.Leases),
+		Token: h.token, Gathered: gathered,
+		Missing: r.leases.missing(withKept(w.req.Leases, &gathered)),
 	}}, out)
+}
+
+// withKept adds to the leases that puts name those of what was read, which puts may keep.
+func withKept(named []kv.LeaseID, g *wire.Gathered) []kv.LeaseID {
+	all := slices.Clone(named)
+	for i := range g.Parts {
+		for _, pair := range g.Parts[i].Range.KVs {
+			if pair.Lease != 0 {
+				all = append(all, pair.Lease)
+			}
+		}
+	}
+	slices.Sort(all)
+	return slices.Compact(all)
 }
 
 // unnumberedUpTo reports whether a transaction up to and including seq is

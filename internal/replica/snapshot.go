@@ -89,6 +89,21 @@ func (r *Replica) Wants(h *wire.SnapshotHeader) bool {
 		index > r.state.applied.Index && r.snaps.received == nil && r.role.restoring == 0
 }
 
+// Decline answers a snapshot that is offered and holds nothing that is not applied here.
+// Its leader believes this replica to be further back than it is, since acknowledgements
+// got lost, and may have truncated the log from there on: raft tells it how far this
+// replica is, and it goes on with entries. Without, it would offer snapshots for ever.
+func (r *Replica) Decline(h *wire.SnapshotHeader) {
+	index := h.Msg.GetSnapshot().GetMetadata().GetIndex()
+	if h.Msg.GetTo() != uint64(r.id) || h.Msg.GetTerm() < r.role.term ||
+		index > r.state.applied.Index || r.role.restoring > 0 {
+		return
+	}
+	if err := r.raft.Step(h.Msg); err != nil {
+		r.log.Debug("snapshot not declined", "error", err)
+	}
+}
+
 // Restore takes a snapshot whose pairs are gathered in an ingest, and owns the
 // ingest from then on. It is installed by a Save, if raft still wants it when
 // it is asked in Ready.

@@ -62,7 +62,8 @@ type Prepared struct {
 	// Token tells this prepare from a later one under the same id. It is not 0.
 	Token    uint64
 	Gathered Gathered
-	// Missing are the Leases that the shard was not told of.
+	// Missing are the Leases that the shard was not told of, or that are being closed
+	// there, and such of what was read.
 	Missing []kv.LeaseID
 }
 

@@ -39,7 +39,7 @@ func (w *Worker) missing(now wire.Instant, from kv.NodeID, m *wire.Raft) {
 }
 
 // Offer asks whether a snapshot that another node begins to send is of use.
-// The error says why not.
+// The error says why not; a leader whose replica has all of it hears so.
 func (w *Worker) Offer(h *wire.SnapshotHeader) error {
 	desc, err := placement.DecodeDescriptor(h.Descriptor)
 	if err != nil {
@@ -50,6 +50,7 @@ func (w *Worker) Offer(h *wire.SnapshotHeader) error {
 	}
 	if r, ok := w.replicas[h.Shard]; ok {
 		if !r.Wants(h) {
+			r.Decline(h)
 			return fmt.Errorf("%w: the snapshot of shard %v is not needed", kv.ErrInvalid, h.Shard)
 		}
 		return nil

@@ -91,7 +91,7 @@ func (all trio) leader() kv.NodeID {
 
 // The oracle goes where it belongs without a gap: nothing has failed.
 func TestTheOracleMovesWithoutAGap(t *testing.T) {
-	all := newTrio(t)
+	all := newTrioOf(t, 2, [][]byte{[]byte("m")})
 	defer all.close()
 	all[0].down = true // the preferred node comes late
 	all.wait(2 * time.Second)
@@ -115,7 +115,7 @@ func TestTheOracleMovesWithoutAGap(t *testing.T) {
 // If nobody takes the leadership that the oracle was stopped for, it goes on,
 // and leaves no gap either.
 func TestTheOracleResumes(t *testing.T) {
-	all := newTrio(t)
+	all := newTrioOf(t, 2, [][]byte{[]byte("m")})
 	defer all.close()
 	all.wait(10 * time.Second)
 	if at := all.leader(); at != 1 {
