@@ -310,12 +310,13 @@ func (w *Worker) dateLease(
 	}
 }
 
-// askLast asks an oracle elsewhere for the last revision, until it has had its time.
+// askLast asks an oracle elsewhere for the last revision, for long enough to choose
+// another leader there.
 func (w *Worker) askLast(since wire.Instant, then func(now wire.Instant, last kv.Revision)) {
 	w.demands.client.Add(oracle.Demand{
 		Granted: func(now wire.Instant, base kv.Revision) { then(now, base-1) },
 		Lost: func(now wire.Instant) {
-			if now < since+oracleTimeout {
+			if now < since+wire.Instant(w.cfg.Timing.RequestTimeout)/2 {
 				w.askLast(since, then)
 				return
 			}
