@@ -78,14 +78,14 @@ func TestGoodStore(t *testing.T) {
 // now and then.
 type forgetful struct {
 	*kvfake.Store
-	n int
+	n atomic.Int64
 }
 
 func (f *forgetful) Range(
 	ctx context.Context, req kv.RangeRequest,
 ) (kv.RangeResponse, error) {
 	resp, err := f.Store.Range(ctx, req)
-	if f.n++; f.n%100 == 0 && err == nil && req.Revision == 0 && resp.Revision > 1 {
+	if f.n.Add(1)%100 == 0 && err == nil && req.Revision == 0 && resp.Revision > 1 {
 		req.Revision = resp.Revision - 1
 		if past, err := f.Store.Range(ctx, req); err == nil {
 			past.Revision--
@@ -98,12 +98,12 @@ func (f *forgetful) Range(
 // liar is a store that says now and then that a write has failed which has not.
 type liar struct {
 	*kvfake.Store
-	n int
+	n atomic.Int64
 }
 
 func (l *liar) Txn(ctx context.Context, req kv.TxnRequest) (kv.TxnResponse, error) {
 	resp, err := l.Store.Txn(ctx, req)
-	if l.n++; l.n%100 == 0 && err == nil {
+	if l.n.Add(1)%100 == 0 && err == nil {
 		return kv.TxnResponse{}, kv.ErrNoLeader
 	}
 	return resp, err
