@@ -38,15 +38,13 @@ func (n *Node) LeaseGrant(ctx context.Context, req kv.LeaseGrantRequest) (kv.Lea
 	}
 }
 
-// chooseID draws the id of a lease: positive, and not likely to be taken.
+// chooseID draws the id of a lease: positive, not likely to be taken, and with the
+// highest bit, so that all are as long.
 func chooseID() kv.LeaseID {
-	for {
-		var b [8]byte
-		_, _ = rand.Read(b[:]) // it never fails
-		if id := binary.BigEndian.Uint64(b[:]) >> (64 - chosenIDBits); id != 0 {
-			return kv.LeaseID(id)
-		}
-	}
+	const highest = 1 << (chosenIDBits - 1)
+	var b [8]byte
+	_, _ = rand.Read(b[:]) // it never fails
+	return kv.LeaseID(highest | binary.BigEndian.Uint64(b[:])%highest)
 }
 
 // LeaseRevoke implements kv.Store.
