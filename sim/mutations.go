@@ -109,8 +109,8 @@ var mutations = []mutation{
 	},
 	{
 		"past-unlimited", "internal/txn/evaluate.go",
-		"if n := fitting(p.req, out.KVs); n < len(out.KVs) {",
-		"if n := fitting(p.req, out.KVs); n < 0 {",
+		"if n := p.req.Fit(out.KVs); n < len(out.KVs) {",
+		"if n := p.req.Fit(out.KVs); n < 0 {",
 	},
 	{
 		"sub-order-lost", "internal/watch/reader.go",

@@ -112,6 +112,12 @@ func (r Range) Empty() bool {
 	return r.End != nil && bytes.Compare(r.Start, r.End) >= 0
 }
 
+// IsPoint reports whether r holds exactly one key.
+func (r Range) IsPoint() bool {
+	n := len(r.Start)
+	return len(r.End) == n+1 && r.End[n] == 0 && bytes.Equal(r.End[:n], r.Start)
+}
+
 // String prints r as [start, end) with quoted keys; ∞ stands for no bound.
 func (r Range) String() string {
 	if r.End == nil {

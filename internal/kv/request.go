@@ -38,6 +38,27 @@ type RangeResponse struct {
 	Count int64
 }
 
+// Size is how many bytes of keys and values an answer carries.
+func (r *RangeResponse) Size() int {
+	n := 0
+	for i := range r.KVs {
+		n += len(r.KVs[i].Key) + len(r.KVs[i].Value)
+	}
+	return n
+}
+
+// Fit is how many of some pairs an answer may hold by Limit and BytesMax.
+func (req *RangeRequest) Fit(pairs []KeyValue) int {
+	size := 0
+	for i := range pairs {
+		if req.Limit > 0 && i == req.Limit || req.BytesMax > 0 && i > 0 && size >= req.BytesMax {
+			return i
+		}
+		size += len(pairs[i].Key) + len(pairs[i].Value)
+	}
+	return len(pairs)
+}
+
 // PutRequest sets a key.
 type PutRequest struct {
 	Key   []byte

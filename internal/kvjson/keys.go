@@ -1,8 +1,6 @@
 package kvjson
 
 import (
-	"bytes"
-
 	"github.com/miruvor/miruvor/internal/kv"
 )
 
@@ -87,8 +85,7 @@ func Bounds(r kv.Range) kv.Range {
 	return r
 }
 
-// IsPoint tells whether r is the range of one key.
+// IsPoint tells whether r is the range of one key that is not empty.
 func IsPoint(r kv.Range) bool {
-	n := len(r.Start)
-	return n > 0 && len(r.End) == n+1 && r.End[n] == 0 && bytes.Equal(r.End[:n], r.Start)
+	return len(r.Start) > 0 && r.IsPoint()
 }

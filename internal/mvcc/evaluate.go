@@ -178,7 +178,7 @@ func (e *evaluator) put(req *kv.PutRequest, result *kv.Result) error {
 
 func (e *evaluator) delete(req *kv.DeleteRequest, result *kv.Result) error {
 	result.Delete = &kv.DeleteResponse{}
-	if isPoint(req.Range) {
+	if req.IsPoint() {
 		v, live, err := e.live(req.Start)
 		if err != nil || !live {
 			return err

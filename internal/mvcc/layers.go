@@ -124,9 +124,3 @@ func (l *layers) read(key []byte) (v version, found bool, err error) {
 	}
 	return v, true, nil
 }
-
-// isPoint reports whether r holds exactly one key.
-func isPoint(r kv.Range) bool {
-	n := len(r.Start)
-	return len(r.End) == n+1 && r.End[n] == 0 && bytes.Equal(r.End[:n], r.Start)
-}

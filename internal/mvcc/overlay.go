@@ -200,7 +200,7 @@ func (o *Overlay) LastOverlap(r kv.Range, at kv.Revision) (seq uint64, ok bool) 
 	if highest == 0 || r.Empty() {
 		return 0, false
 	}
-	if isPoint(r) {
+	if r.IsPoint() {
 		if c := o.chain(r.Start); c != nil {
 			seq = c.lastAt(at)
 		}

@@ -75,7 +75,7 @@ func parseCompare(t *testing.T, f []string) kv.Compare {
 	switch {
 	case keys.End == nil:
 		c.RangeEnd = []byte{0}
-	case !isPoint(keys):
+	case !keys.IsPoint():
 		c.RangeEnd = keys.End
 	}
 	if c.Target == kv.CompareValue {

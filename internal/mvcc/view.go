@@ -106,7 +106,7 @@ type page struct {
 
 // fill reads what the request asks for, and no further than it takes.
 func (p *page) fill(l *layers) error {
-	if isPoint(p.req.Range) {
+	if p.req.IsPoint() {
 		v, live, err := l.live(p.req.Start)
 		if err == nil && live {
 			p.add(v)

@@ -1,7 +1,6 @@
 package node
 
 import (
-	"bytes"
 	"errors"
 	"fmt"
 	"sync/atomic"
@@ -66,7 +65,7 @@ func (e entrances) visit(shard kv.ShardID, req *worker.Request) visit {
 	case at == nil:
 	case req.Range != nil && req.Range.CountOnly:
 		return visit{limiter: at.reads, units: 1}
-	case req.Range != nil && isPoint(req.Range.Range):
+	case req.Range != nil && req.Range.IsPoint():
 		return visit{limiter: at.reads, units: 1 + at.keys.units(), usual: &at.keys}
 	case req.Range != nil:
 		return visit{limiter: at.reads, units: 1 + at.ranges.units(), usual: &at.ranges}
@@ -81,7 +80,7 @@ func (e entrances) visit(shard kv.ShardID, req *worker.Request) visit {
 // leave ends a visit.
 func (v *visit) leave(r *worker.Reply, err error) {
 	if err == nil && v.usual != nil && r.Range != nil {
-		carried := admission.Units(bytesOf(r.Range) / answerUnitBytes)
+		carried := admission.Units(r.Range.Size() / answerUnitBytes)
 		v.usual.learn(carried)
 		v.limiter.Hold(1 + carried - v.units)
 		v.units = 1 + carried
@@ -113,21 +112,6 @@ func (u *usual) learn(carried admission.Units) {
 		}
 		u.sixteenths.Store(old + step)
 	}
-}
-
-// bytesOf is what an answer carries.
-func bytesOf(r *kv.RangeResponse) int {
-	n := 0
-	for i := range r.KVs {
-		n += len(r.KVs[i].Key) + len(r.KVs[i].Value)
-	}
-	return n
-}
-
-// isPoint reports whether a range is of one key.
-func isPoint(r kv.Range) bool {
-	n := len(r.Start)
-	return len(r.End) == n+1 && r.End[n] == 0 && bytes.Equal(r.End[:n], r.Start)
 }
 
 // tooMany tells why a request to a shard is refused.

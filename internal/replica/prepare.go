@@ -166,9 +166,7 @@ func (r *Replica) gather(g *wire.Gather, at, current kv.Revision) wire.Gathered 
 			continue
 		}
 		parts[i].Range = resp
-		for _, pair := range resp.KVs {
-			left -= len(pair.Key) + len(pair.Value)
-		}
+		left -= resp.Size()
 	}
 	return wire.Gathered{Parts: parts}
 }

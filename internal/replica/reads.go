@@ -228,9 +228,6 @@ func (r *Replica) Work(now wire.Instant, out *Output) bool {
 // HasWork reports whether Work has something to do.
 func (r *Replica) HasWork() bool { return len(r.reads.running) > 0 }
 
-// Reading reports whether there is a long read that Work goes on with.
-func (r *Replica) Reading() bool { return len(r.reads.running) > 0 }
-
 // result is what a read comes to, nil if it takes another part.
 func (r *Replica) result(rd *read) *wire.Response {
 	view := mvcc.View{
@@ -274,9 +271,7 @@ func (r *Replica) readPart(view mvcc.View, rd *read) *wire.Response {
 	}
 	resp := rd.reading.Response()
 	resp.Revision = rd.at
-	for i := range resp.KVs {
-		r.reads.spent += len(resp.KVs[i].Key) + len(resp.KVs[i].Value)
-	}
+	r.reads.spent += resp.Size()
 	return &wire.Response{Range: &resp}
 }
 

@@ -113,22 +113,10 @@ func (p *pastRead) merge() (kv.RangeResponse, error) {
 		out.Count += got.Range.Count
 		out.More = out.More || got.Range.More
 	}
-	if n := fitting(p.req, out.KVs); n < len(out.KVs) {
+	if n := p.req.Fit(out.KVs); n < len(out.KVs) {
 		out.KVs, out.More = out.KVs[:n], true
 	}
 	return out, nil
-}
-
-// fitting is how many pairs an answer may hold: each shard kept the bounds for itself.
-func fitting(req *kv.RangeRequest, pairs []kv.KeyValue) int {
-	size := 0
-	for i := range pairs {
-		if req.Limit > 0 && i == req.Limit || req.BytesMax > 0 && i > 0 && size >= req.BytesMax {
-			return i
-		}
-		size += len(pairs[i].Key) + len(pairs[i].Value)
-	}
-	return len(pairs)
 }
 
 // nothing is an engine without a key.

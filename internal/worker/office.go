@@ -190,10 +190,6 @@ func (w *Worker) moveOracle(now wire.Instant) {
 	sys, o := w.system(), &w.office
 	switch {
 	case sys == nil || !sys.Leading():
-	case w.shards.Oracle() != kv.SystemShard:
-		if sys.Offers() {
-			sys.Give()
-		}
 	case o.releasedAt != 0 && now-o.releasedAt > resumeAfter && !sys.Giving():
 		w.resumeOracle(now, sys)
 	case sys.Offers() && w.releaseOracle(now):

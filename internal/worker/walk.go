@@ -78,10 +78,8 @@ func (w *Worker) step(now wire.Instant, c *call, l *leg, part *kv.RangeResponse)
 		}
 		return
 	}
-	for _, pair := range part.KVs {
-		p.keys++
-		p.bytes += len(pair.Key) + len(pair.Value)
-	}
+	p.keys += len(part.KVs)
+	p.bytes += part.Size()
 	over := req.Limit > 0 && p.keys > req.Limit
 	if over || part.More || l.req.Range.KeysOnly != req.KeysOnly && len(part.KVs) > 0 ||
 		i+1 == len(p.shards) {
@@ -116,7 +114,6 @@ func (w *Worker) align(now wire.Instant, c *call) bool {
 // merge joins the parts and cuts them to the limits.
 func (p *walk) merge(req *kv.RangeRequest) *kv.RangeResponse {
 	out := &kv.RangeResponse{}
-	bytes := 0
 	for _, part := range p.parts {
 		if part == nil {
 			continue
@@ -124,16 +121,10 @@ func (p *walk) merge(req *kv.RangeRequest) *kv.RangeResponse {
 		out.Revision = part.Revision
 		out.Count += part.Count
 		out.More = out.More || part.More
-		for _, pair := range part.KVs {
-			n := len(out.KVs)
-			if req.Limit > 0 && n >= req.Limit ||
-				req.BytesMax > 0 && n > 0 && bytes >= req.BytesMax {
-				out.More = true
-				break
-			}
-			bytes += len(pair.Key) + len(pair.Value)
-			out.KVs = append(out.KVs, pair)
-		}
+		out.KVs = append(out.KVs, part.KVs...)
+	}
+	if n := req.Fit(out.KVs); n < len(out.KVs) {
+		out.KVs, out.More = out.KVs[:n], true
 	}
 	return out
 }
