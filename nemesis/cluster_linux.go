@@ -12,6 +12,7 @@ import (
 
 	"github.com/miruvor/miruvor/internal/httpclient"
 	"github.com/miruvor/miruvor/internal/kv"
+	"github.com/miruvor/miruvor/internal/mutant"
 	"github.com/miruvor/miruvor/internal/netlab"
 )
 
@@ -30,6 +31,10 @@ type clusterConfig struct {
 	seed            uint64
 	// small is how many of the last nodes have a small disk.
 	small int
+	// only are the kinds of faults there are, all if it is empty.
+	only []string
+	// mutant is a deliberate bug that the nodes have.
+	mutant mutant.Mutant
 	// dir has the data and the logs.
 	dir string
 }
@@ -58,6 +63,7 @@ func startCluster(c clusterConfig, ended func(*process, error)) (*cluster, error
 	for i := range c.nodes {
 		p := &process{
 			name: fmt.Sprintf("n%d", i+1), seed: c.seed<<16 + uint64(i)<<12, ended: ended,
+			mutant: c.mutant,
 		}
 		p.dir = filepath.Join(c.dir, "data", p.name)
 		if i >= c.nodes-c.small {

@@ -14,7 +14,8 @@
 //	    load ── clientv3, HTTP ──▶ n1 … n5 ──▶ history ── judge ──▶ report
 //
 // The nodes are what cli starts, on a file system and a clock that can be told
-// to fail (node.Config.StandOn); the program that users run has neither.
+// to fail, and if asked for with a deliberate bug (node.Config.StandOn); the program
+// that users run cannot be put on either.
 //
 //  1. The schedule is a pure function of the seed, the time and the nodes. What
 //     happens under it is not: processes and packets have their own time.

@@ -8,11 +8,14 @@ import (
 	"fmt"
 	"os"
 	"os/signal"
+	"slices"
+	"strings"
 	"syscall"
 	"time"
 
 	"github.com/miruvor/miruvor/internal/history"
 	"github.com/miruvor/miruvor/internal/history/drive"
+	"github.com/miruvor/miruvor/internal/mutant"
 	"github.com/miruvor/miruvor/internal/netlab"
 )
 
@@ -53,7 +56,16 @@ func parse() (*options, error) {
 	flag.StringVar(&c.dir, "out", "", "new directory for data, logs, history and report")
 	flag.BoolVar(&o.list, "list", false, "only print the schedule")
 	flag.StringVar(&o.judge, "judge", "", "only judge a history.jsonl.gz again")
+	only := flag.String("only", "", "the kinds of faults there are, with commas; all if empty")
+	bug := flag.String("mutant", "", "a deliberate bug that the nodes have (internal/mutant)")
 	flag.Parse()
+	var err error
+	if c.only, err = kindsNamed(*only); err != nil {
+		return nil, err
+	}
+	if c.mutant, err = mutantNamed(*bug); err != nil {
+		return nil, err
+	}
 	switch {
 	case flag.NArg() > 0:
 		return nil, fmt.Errorf("%q is no flag", flag.Arg(0))
@@ -73,6 +85,33 @@ func parse() (*options, error) {
 	c.splitAt = drive.Splits(o.shards)
 	c.small = (c.nodes - 1) / 2
 	return o, nil
+}
+
+// kindsNamed are kinds of faults by their names, all if there is none.
+func kindsNamed(list string) ([]string, error) {
+	if list == "" {
+		return nil, nil
+	}
+	only := strings.Split(list, ",")
+	for _, name := range only {
+		if !slices.ContainsFunc(kinds, func(k kind) bool { return k.name == name }) {
+			return nil, fmt.Errorf("-only: there is no kind of fault called %q", name)
+		}
+	}
+	return only, nil
+}
+
+// mutantNamed is a bug by its name, none for "".
+func mutantNamed(name string) (mutant.Mutant, error) {
+	if name == "" {
+		return mutant.None, nil
+	}
+	all := mutant.All()
+	i := slices.IndexFunc(all, func(m mutant.Mutant) bool { return m.String() == name })
+	if i < 0 {
+		return mutant.None, fmt.Errorf("-mutant: there is no bug called %q", name)
+	}
+	return all[i], nil
 }
 
 func start() int {

@@ -17,6 +17,7 @@ import (
 
 	"github.com/miruvor/miruvor/internal/cli"
 	"github.com/miruvor/miruvor/internal/faultfs"
+	"github.com/miruvor/miruvor/internal/mutant"
 	"github.com/miruvor/miruvor/internal/node"
 	"github.com/miruvor/miruvor/internal/wire"
 )
@@ -28,6 +29,16 @@ const (
 	// epochVariable is how many seconds the process's clock is ahead of the
 	// machine's.
 	epochVariable = "NEMESIS_EPOCH"
+	// mutantVariable is the number of a deliberate bug that the node has.
+	mutantVariable = "NEMESIS_MUTANT"
+)
+
+// Logs and the engine's tables are much smaller than users have them, so that a
+// follower which is behind needs a snapshot, and what is written is flushed and cut
+// off the log within seconds.
+const (
+	logKeepEntries = 400
+	partBytes      = 512 << 10
 )
 
 // command is what a node is told, a line of JSON on its standard input.
@@ -61,9 +72,15 @@ func nodeMain() int {
 		return 1
 	}
 	seed, _ := strconv.ParseUint(os.Getenv(nodeVariable), 10, 64)
+	bug, _ := strconv.ParseUint(os.Getenv(mutantVariable), 10, 8)
 	files, clock := faultfs.New(vfs.Default, seed), newClock()
 	go obey(files, clock)
-	return cli.MainWith(func(c *node.Config) { c.StandOn(files, clock.now) })
+	return cli.MainWith(func(c *node.Config) {
+		c.StandOn(node.Ground{
+			Files: files, Clock: clock.now, Mutant: mutant.Mutant(bug),
+			LogKeepEntries: logKeepEntries, PartBytes: partBytes,
+		})
+	})
 }
 
 // obey carries commands out, and ends the process with its input.

@@ -12,6 +12,7 @@ import (
 	"sync/atomic"
 	"syscall"
 
+	"github.com/miruvor/miruvor/internal/mutant"
 	"github.com/miruvor/miruvor/internal/netlab"
 )
 
@@ -23,20 +24,27 @@ type process struct {
 	args []string
 	log  *os.File
 	seed uint64
+	// mutant is a deliberate bug that it has.
+	mutant mutant.Mutant
 	// ended is told of every end that nobody caused.
 	ended func(p *process, err error)
 
 	mu    sync.Mutex
 	cmd   *exec.Cmd
 	stdin io.WriteCloser
+	replies
+	// gone is closed when the process has ended. excuses are why it is allowed to.
+	gone    chan struct{}
+	excuses int
+}
+
+// replies are what a node was told and what it has answered.
+type replies struct {
 	// failed counts the operations of files that faults made fail, as far as the
 	// node has told.
 	failed atomic.Int64
 	// told and heard are the numbers of the last command and of the last reply.
 	told, heard atomic.Int64
-	// gone is closed when the process has ended. excuses are why it is allowed to.
-	gone    chan struct{}
-	excuses int
 }
 
 // start starts the process, with a clock that is that many seconds ahead.
@@ -48,7 +56,8 @@ func (p *process) start(epoch int64) error {
 	}
 	cmd := exec.Command("/proc/self/exe", p.args...)
 	p.seed++
-	cmd.Env = append(os.Environ(), fmt.Sprintf("%s=%d", nodeVariable, p.seed))
+	cmd.Env = append(os.Environ(), fmt.Sprintf("%s=%d", nodeVariable, p.seed),
+		fmt.Sprintf("%s=%d", mutantVariable, p.mutant))
 	if epoch != 0 {
 		cmd.Env = append(cmd.Env, fmt.Sprintf("%s=%d", epochVariable, epoch))
 	}

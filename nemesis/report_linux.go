@@ -15,6 +15,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/miruvor/miruvor/internal/history"
+	"github.com/miruvor/miruvor/internal/mutant"
 )
 
 // problemBytesMax is how much is said of a problem.
@@ -89,9 +90,16 @@ func (r *report) writeText(to io.Writer) error {
 // commandLine does the same again.
 func (r *report) commandLine() string {
 	c := r.config
-	return fmt.Sprintf("go run ./nemesis -time %v -seed %d -nodes %d -replicas %d -shards %d "+
-		"-read-mode %s -pause %v -out DIR",
-		r.time, c.seed, c.nodes, c.replicas, len(c.splitAt)+1, c.readMode, r.pause)
+	text := fmt.Sprintf("go run ./nemesis -time %v -seed %d -nodes %d -replicas %d -shards %d "+
+		"-read-mode %s -pause %v", r.time, c.seed, c.nodes, c.replicas, len(c.splitAt)+1,
+		c.readMode, r.pause)
+	if len(c.only) > 0 {
+		text += " -only " + strings.Join(c.only, ",")
+	}
+	if c.mutant != mutant.None {
+		text += fmt.Sprintf(" -mutant %v", c.mutant)
+	}
+	return text + " -out DIR"
 }
 
 func kernel() string {

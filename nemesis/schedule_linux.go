@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"io"
 	"math/rand/v2"
+	"slices"
 	"time"
 )
 
@@ -77,7 +78,7 @@ func newSchedule(c clusterConfig) *schedule {
 		nodes: c.nodes, shards: len(c.splitAt) + 1, small: c.small, untrusted: c.untrusted(),
 	}}
 	for _, k := range kinds {
-		if s.possible(k.name) {
+		if s.possible(k.name) && (len(c.only) == 0 || slices.Contains(c.only, k.name)) {
 			s.kinds = append(s.kinds, k)
 		}
 	}
@@ -102,10 +103,11 @@ func (s *schedule) next() step {
 	st := step{pause: s.between(time.Second, 5*time.Second)}
 	k := s.kind(func(kind) bool { return true })
 	st.first = s.plan(k)
-	if k.alone || s.IntN(3) > 0 {
+	fits := func(o kind) bool { return !o.alone && o.name != k.name }
+	if k.alone || !slices.ContainsFunc(s.kinds, fits) || s.IntN(3) > 0 {
 		return st
 	}
-	other := s.kind(func(o kind) bool { return !o.alone && o.name != k.name })
+	other := s.kind(fits)
 	second := s.plan(other)
 	at := time.Duration(s.Int64N(int64(st.first.end) + 1))
 	second.begin, second.end = at, at+second.end

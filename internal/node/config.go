@@ -96,28 +96,6 @@ type Upkeep struct {
 	QuotaBytes int64
 }
 
-// lab is what tests choose and users don't. Zero fields are the defaults.
-type lab struct {
-	// fs is where the directory is; clock is the machine's.
-	fs      vfs.FS
-	clock   func() wire.Instant
-	bounds  replica.Bounds
-	watches watch.Bounds
-	// electionTicks replaces that of replica.DefaultTiming: with many, a busy
-	// machine does not look like a dead leader.
-	electionTicks int
-	// memtableBytes and segmentBytes are the sizes of parts of the storage.
-	memtableBytes uint64
-	segmentBytes  int64
-}
-
-// StandOn has the node use files and a clock that are not the machine's, for
-// tests in other packages. What is nil stays the machine's. The clock never goes
-// back, and may be read from any goroutine.
-func (c *Config) StandOn(files vfs.FS, clock func() wire.Instant) {
-	c.lab.fs, c.lab.clock = files, clock
-}
-
 const (
 	workersMax = 64
 	// requestBytesCeil keeps the effect of a request, which is a little larger,
@@ -127,13 +105,6 @@ const (
 	defaultReplicas     = 3
 	defaultRequestLimit = 5 * time.Second
 )
-
-// On returns c with its directory on files instead of the system's own: for
-// tests and for processes that tests start (internal/faultfs).
-func (c Config) On(files vfs.FS) Config {
-	c.lab.fs = files
-	return c
-}
 
 func (c Config) withDefaults() Config {
 	c.Durability = cmp.Or(c.Durability, DurabilitySync)

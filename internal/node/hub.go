@@ -36,7 +36,7 @@ func (n *Node) startHub() {
 		node: n, streams: map[watch.StreamID]*watchStream{},
 		machine: watch.New(watch.Config{
 			Node: n.membership.self.ID, Map: n.shards, Limits: n.cfg.Limits,
-			Bounds: n.cfg.lab.watches, Began: n.cfg.lab.clock(),
+			Bounds: n.cfg.lab.watches, Began: n.cfg.lab.clock(), Mutant: n.cfg.lab.mutant,
 		}),
 	}
 	h.ready.L = &h.mu

@@ -203,7 +203,8 @@ func (n *Node) openMember() error {
 	m, err := member.Open(member.Config{
 		Cluster: n.dir.desc.Cluster, Self: self, Peers: peers, Groups: n.groups(self.ID),
 		Engine: n.engine, Found: n.found(self.ID), Discard: n.dir.desc.discard(),
-		Rejoins: n.cfg.Cluster.isRestored() && n.dir.desc.Restored == nil, Logger: n.log,
+		Rejoins: n.cfg.Cluster.isRestored() && n.dir.desc.Restored == nil,
+		Mutant:  n.cfg.lab.mutant, Logger: n.log,
 	})
 	if err != nil {
 		return err

@@ -217,6 +217,6 @@ func (n *Node) workerConfig(index, count int, id member.Identity) worker.Config 
 		Incarnation: id.ReplicaIncarnation(), Engine: n.engine, Log: n.raftlog, Map: n.shards,
 		Timing: timing, Bounds: bounds, ReadMode: n.cfg.ReadMode,
 		AutoCompaction: n.cfg.AutoCompaction,
-		Restarted:      n.membership.restarted, Logger: n.log,
+		Restarted:      n.membership.restarted, Mutant: n.cfg.lab.mutant, Logger: n.log,
 	}
 }
