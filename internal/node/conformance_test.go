@@ -22,7 +22,7 @@ func TestConformance(t *testing.T) {
 		t.Run(test.name, func(t *testing.T) {
 			c := newClusterOf(t, test.size, test.cluster, Config{
 				Durability: DurabilityMemory, Version: "test", AdvertiseClient: "127.0.0.1:2379",
-				lab: lab{electionTicks: 60}, // a change of leaders would skip revisions
+				lab: steady,
 			})
 			for i := range c.nodes {
 				c.awaitReady(i)

@@ -45,7 +45,7 @@ func TestMaintainer(t *testing.T) {
 // and stays there.
 func TestMoveLeader(t *testing.T) {
 	c := newClusterOf(t, 4, Cluster{Shards: 3, SplitAt: [][]byte{{'g'}, {'p'}}},
-		Config{Durability: DurabilityMemory})
+		Config{Durability: DurabilityMemory, lab: steady})
 	c.awaitAll()
 	c.await("the first node to lead", func() error { return c.led(1, kv.SystemShard) })
 	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)

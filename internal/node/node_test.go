@@ -1,6 +1,7 @@
 package node
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"log/slog"
@@ -27,6 +28,12 @@ func newTestCluster(t testing.TB, size, shards int, durability Durability) *test
 	return newClusterOf(t, size, Cluster{Shards: shards}, Config{Durability: durability})
 }
 
+// steady is the lab of tests in which no leader may change: that would skip revisions.
+var steady = lab{electionTicks: 60}
+
+// patience is more than anything takes that is going to happen.
+const patience = 20 * time.Second
+
 // newClusterOf starts size nodes, which get their names, addresses and
 // directories and are like base in all else.
 func newClusterOf(t testing.TB, size int, cl Cluster, base Config) *testCluster {
@@ -46,6 +53,9 @@ func planCluster(t testing.TB, size int, cl Cluster, base Config) *testCluster {
 	for i := range size {
 		cl.Members = append(cl.Members, Member{Name: fmt.Sprintf("n%d", i+1), Peer: freeAddr(t)})
 	}
+	// A busy machine must not look like a dead leader, nor like one that never answers.
+	base.RequestTimeout = cmp.Or(base.RequestTimeout, patience)
+	base.lab.electionTicks = cmp.Or(base.lab.electionTicks, 24)
 	level := slog.LevelError
 	if os.Getenv("MIRUVOR_TEST_LOG") != "" {
 		level = slog.LevelDebug
@@ -121,7 +131,7 @@ func (c *testCluster) awaitReady(i int) {
 // becomeReady polls until a node serves. Polling is bounded, and its pause is
 // part of what is waited for.
 func becomeReady(ctx context.Context, n *Node) error {
-	ctx, cancel := context.WithTimeout(ctx, 20*time.Second)
+	ctx, cancel := context.WithTimeout(ctx, patience)
 	defer cancel()
 	tick := time.NewTicker(10 * time.Millisecond)
 	defer tick.Stop()
@@ -188,7 +198,7 @@ func TestOneNodeIsReadyAtOnce(t *testing.T) {
 }
 
 func TestThreeNodesServeOnEachOther(t *testing.T) {
-	c := newTestCluster(t, 3, 4, DurabilitySync)
+	c := newClusterOf(t, 3, Cluster{Shards: 4}, Config{Durability: DurabilitySync, lab: steady})
 	for i := range 3 {
 		c.awaitReady(i)
 	}
