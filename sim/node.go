@@ -185,7 +185,8 @@ func (n *node) work(restarted bool) {
 // bounds are small, so that little load reaches them.
 func bounds() replica.Bounds {
 	return replica.Bounds{
-		QueueMax: 200, QueueBytesMax: 1 << 20, EntryBytesMax: 256, EffectBytesMax: 64 << 10,
+		QueueMax: 200, QueueBytesMax: 1 << 20, UnderWayBytesMax: 400,
+		EntryBytesMax: 256, EffectBytesMax: 64 << 10,
 		AnswerBytesMax: 1 << 20,
 		LogKeepEntries: 20, LogKeepBytes: 1 << 20, RingBytesMax: 2 << 10,
 		RecentBytesMax: 2 << 10,

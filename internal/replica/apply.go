@@ -128,7 +128,7 @@ func (q *queue) settleOlder(term uint64) {
 func (r *Replica) answerApplied(out *Output) {
 	q := &r.queue
 	for _, it := range q.applied {
-		q.bytes -= it.bytes
+		q.release(it)
 		if r.role.leader && it.term == r.role.term {
 			q.overlay.Done(it.seq)
 		}
@@ -137,7 +137,7 @@ func (r *Replica) answerApplied(out *Output) {
 	q.inflight = q.inflight[len(q.applied):]
 	q.applied = nil
 	for _, it := range q.dead {
-		q.bytes -= it.bytes
+		q.release(it)
 		r.answer(it.origin, &wire.Response{Code: wire.CodeNotLeader, Leader: r.Leader()}, out)
 	}
 	q.dead = nil

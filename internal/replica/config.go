@@ -42,6 +42,9 @@ type Timing struct {
 type Bounds struct {
 	// QueueMax bounds the requests that wait, QueueBytesMax their bytes.
 	QueueMax, QueueBytesMax int
+	// UnderWayBytesMax bounds what is on its way through the log, but for one
+	// transaction.
+	UnderWayBytesMax int
 	// EntryBytesMax is the size at which a batch is split into entries.
 	EntryBytesMax int
 	// EffectBytesMax bounds what one transaction may change: a delete of a
@@ -61,10 +64,14 @@ type Bounds struct {
 	RecentBytesMax int
 }
 
+// logWindowBytes is how far the log runs ahead of a follower that acknowledges nothing.
+const logWindowBytes = 16 << 20
+
 // DefaultBounds are the limits of a real node.
 func DefaultBounds() Bounds {
 	return Bounds{
-		QueueMax: 5000, QueueBytesMax: 64 << 20, EntryBytesMax: 1 << 20,
+		QueueMax: 5000, QueueBytesMax: 64 << 20, UnderWayBytesMax: logWindowBytes,
+		EntryBytesMax:  1 << 20,
 		EffectBytesMax: 8 << 20, AnswerBytesMax: 8 << 20,
 		LogKeepEntries: 10_000, LogKeepBytes: 32 << 20,
 		RingBytesMax: 4 << 20, RecentBytesMax: 16 << 20,

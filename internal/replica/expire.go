@@ -42,7 +42,7 @@ func (r *Replica) expireReads(list []*read, before wire.Instant, out *Output) []
 func (r *Replica) expireItems(before wire.Instant, out *Output) {
 	q := &r.queue
 	for len(q.blocked) > 0 && q.blocked[0].since < before {
-		q.bytes -= q.blocked[0].bytes
+		q.release(q.blocked[0])
 		r.fail(q.blocked[0].origin, kv.ErrTimeout, out)
 		q.blocked = q.blocked[1:]
 	}

@@ -70,7 +70,7 @@ func (r *Replica) entries(batch []*item) []*raftpb.Entry {
 // settle turns a transaction that wrote nothing into a read whose result is
 // known: what it saw may still be in flight.
 func (r *Replica) settle(now wire.Instant, it *item, out *Output) {
-	r.queue.bytes -= it.bytes
+	r.queue.release(it)
 	rd := &read{
 		seq: it.seq, origin: it.origin, since: it.since, at: it.rev,
 		result: &wire.Response{Txn: &it.eval.Response},

@@ -14,7 +14,8 @@ type item struct {
 	origin Origin
 	since  wire.Instant
 	req    *kv.TxnRequest
-	bytes  int
+	// bytes are those that it occupies, effect those of them that go into the log.
+	bytes, effect int
 	// current is the last revision that it may name, 0 if it names none.
 	current kv.Revision
 	// term is the one it was proposed in; opens says that its entry begins with it, and
@@ -74,14 +75,21 @@ type queue struct {
 	// numbered is the highest revision given to an item, or told to a reader,
 	// in this term: items get only higher ones.
 	numbered kv.Revision
-	// bytes are those of all items held; writing counts the items of
-	// evaluated that write and have no revision yet.
-	bytes   int
+	// bytes are those of all items held, underWay those that evaluated and inflight
+	// have for the log.
+	bytes, underWay int
+	// writing counts the items of evaluated that write and have no revision yet.
 	writing uint32
 }
 
 func (q *queue) len() int {
 	return len(q.arrived) + len(q.blocked) + len(q.evaluated) + len(q.inflight)
+}
+
+// release gives back what an item occupied.
+func (q *queue) release(it *item) {
+	q.bytes -= it.bytes
+	q.underWay -= it.effect
 }
 
 // next hands a new sequence number out.

@@ -171,7 +171,7 @@ func (r *Replica) start(hard *raftpb.HardState, applied uint64) error {
 		MaxSizePerMsg:             1 << 20,
 		MaxCommittedSizePerReady:  8 << 20,
 		MaxInflightMsgs:           256,
-		MaxInflightBytes:          16 << 20,
+		MaxInflightBytes:          logWindowBytes,
 		CheckQuorum:               true,
 		PreVote:                   true,
 		StepDownOnRemoval:         true,

@@ -149,7 +149,7 @@ func (r *Replica) restored(out *Output) {
 	r.feeds.restored(st.applied.Revision)
 	for _, it := range r.queue.inflight {
 		r.fail(it.origin, kv.ErrUncertain, out)
-		r.queue.bytes -= it.bytes
+		r.queue.release(it)
 	}
 	r.queue.inflight = nil
 	r.log.Info("restored from a snapshot", "index", st.applied.Index,

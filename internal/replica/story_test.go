@@ -169,6 +169,7 @@ func (s *story) cluster() {
 	bounds := DefaultBounds()
 	bounds.LogKeepEntries = s.number("log-keep", bounds.LogKeepEntries)
 	bounds.RingBytesMax = int(s.number("ring", uint64(bounds.RingBytesMax)))
+	bounds.UnderWayBytesMax = int(s.number("under-way", uint64(bounds.UnderWayBytesMax)))
 	bounds.QueueMax = int(s.number("queue", uint64(bounds.QueueMax)))
 	bounds.AnswerBytesMax = int(s.number("answer-bytes", uint64(bounds.AnswerBytesMax)))
 	mode := ReadLease

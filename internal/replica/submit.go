@@ -99,10 +99,15 @@ func (r *Replica) canServe() bool {
 	return r.role.serving
 }
 
+// hasLogRoom reports whether more may go into the log. What is not evaluated yet waits
+// where it can still be refused, and the log's writer never has so much to do that who
+// waits for it is late.
+func (r *Replica) hasLogRoom() bool { return r.queue.underWay < r.cfg.Bounds.UnderWayBytesMax }
+
 // evaluate works through what has arrived, in order, as far as it can.
 func (r *Replica) evaluate(out *Output) {
 	q := &r.queue
-	for len(q.arrived) > 0 && r.canServe() && !r.held {
+	for len(q.arrived) > 0 && r.canServe() && !r.held && r.hasLogRoom() {
 		it := q.arrived[0]
 		if r.itemBlocked(it.req) {
 			q.arrived, q.blocked = q.arrived[1:], append(q.blocked, it)
@@ -128,13 +133,15 @@ func (r *Replica) evaluate(out *Output) {
 			it.refused, eval, effect, err = err, mvcc.Evaluation{}, 0, nil
 		}
 		if err != nil {
-			q.bytes -= it.bytes
+			q.release(it)
 			r.failItem(it.origin, err, out)
 			continue
 		}
 		it.eval = eval
+		it.effect = effect
 		it.bytes += effect
 		q.bytes += effect
+		q.underWay += effect
 		if it.writes() {
 			q.overlay.Add(it.seq, mvcc.Provisional(it.seq), it.eval.Writes)
 			q.writing++
@@ -179,7 +186,7 @@ func (r *Replica) abandon(code wire.Code, out *Output) {
 	q := &r.queue
 	for _, list := range [][]*item{q.evaluated, q.arrived, q.blocked} {
 		for _, it := range list {
-			q.bytes -= it.bytes
+			q.release(it)
 			r.answer(it.origin, &wire.Response{Code: code, Leader: r.Leader()}, out)
 		}
 	}
