@@ -22,7 +22,7 @@ type space struct {
 	full atomic.Bool
 	// seen is the last measurement.
 	seen atomic.Pointer[measurement]
-	// held says that writes wait here until the engine is no more behind.
+	// held says that the engine is behind.
 	held atomic.Bool
 	// told says that the log has been told of a lack of space, and not yet of its
 	// end. Only runSpace touches it.

@@ -17,6 +17,9 @@ type thread struct {
 	index  int
 	worker *worker.Worker
 	inbox  inbox
+	// held and shedding say what waits for the disk: see lookAtDisk. They are the
+	// thread's own.
+	held, shedding bool
 
 	mu      sync.Mutex
 	lastID  uint64
@@ -40,6 +43,7 @@ func (t *thread) run() {
 			break
 		}
 		now := t.node.cfg.lab.clock()
+		t.lookAtDisk()
 		for i := range events {
 			t.handle(now, &events[i])
 		}
@@ -60,7 +64,9 @@ func (t *thread) handle(now wire.Instant, e *event) {
 		e.run(now, t.worker)
 	}
 	for i := range e.messages {
-		t.worker.Receive(now, e.from, e.messages[i])
+		if !t.sheds(&e.messages[i]) {
+			t.worker.Receive(now, e.from, e.messages[i])
+		}
 	}
 	for _, r := range e.saved {
 		t.worker.Saved(now, r)

@@ -8,8 +8,8 @@ import (
 	"github.com/miruvor/miruvor/internal/kv"
 )
 
-// queueBytesMax bounds what waits for the Writer.
-const queueBytesMax = 32 << 20
+// waitingBytesMax bounds what a Writer has to do.
+const waitingBytesMax = 128 << 20
 
 // unmarkedMax is how many syncs may go without a note while more waits.
 const unmarkedMax = 16
@@ -47,12 +47,14 @@ type Writer struct {
 	// syncs that are not noted.
 	records  []Record
 	unmarked int
+	// waitingMax is waitingBytesMax, but in tests.
+	waitingMax int64
 
 	mu       sync.Mutex
 	notEmpty sync.Cond
 	notFull  sync.Cond
 	queue    []Job
-	bytes    int64
+	waiting  int64 // bytes of the queue and of what is being done
 	closed   bool
 	failed   bool
 	stopped  sync.WaitGroup
@@ -63,28 +65,37 @@ type Writer struct {
 // failed: nothing is acknowledged after that, and the process should stop. It
 // must not call Close.
 func NewWriter(l *Log, logger *slog.Logger, fatal func(error)) *Writer {
-	w := &Writer{log: l, logger: logger, fatal: fatal}
+	w := &Writer{log: l, logger: logger, fatal: fatal, waitingMax: waitingBytesMax}
 	w.notEmpty.L, w.notFull.L = &w.mu, &w.mu
 	w.stopped.Go(w.run)
 	return w
 }
 
-// Submit queues a job. It blocks while more than 32 MiB wait, and returns
-// kv.ErrStopped after Close or a failure; the job is then not done.
+// Submit queues a job. It blocks while more than 128 MiB wait, which the caller should
+// not let happen: see Waiting. It returns kv.ErrStopped after Close or a failure; the
+// job is then not done.
 func (w *Writer) Submit(job Job) error {
 	size := job.bytes()
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	for !w.closed && !w.failed && len(w.queue) > 0 && w.bytes+size > queueBytesMax {
+	for !w.closed && !w.failed && w.waiting > 0 && w.waiting+size > w.waitingMax {
 		w.notFull.Wait()
 	}
 	if w.closed || w.failed {
 		return kv.ErrStopped
 	}
 	w.queue = append(w.queue, job)
-	w.bytes += size
+	w.waiting += size
 	w.notEmpty.Signal()
 	return nil
+}
+
+// Waiting is how many bytes were submitted and are not done. Whoever gives the log work
+// looks at it, and lets less in before a Submit blocks.
+func (w *Writer) Waiting() int64 {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return w.waiting
 }
 
 // Close finishes what is queued and stops the goroutine. The log stays open.
@@ -107,6 +118,7 @@ func (w *Writer) run() {
 			w.fail(err)
 			return
 		}
+		w.done(jobs)
 		clear(jobs)
 	}
 }
@@ -120,9 +132,20 @@ func (w *Writer) take(last []Job) []Job {
 		w.notEmpty.Wait()
 	}
 	jobs := w.queue
-	w.queue, w.bytes = last[:0], 0
-	w.notFull.Broadcast()
+	w.queue = last[:0]
 	return jobs
+}
+
+// done makes room for as much as jobs took.
+func (w *Writer) done(jobs []Job) {
+	size := int64(0)
+	for i := range jobs {
+		size += jobs[i].bytes()
+	}
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.waiting -= size
+	w.notFull.Broadcast()
 }
 
 // work does jobs, those before one with a Before as a group of their own.

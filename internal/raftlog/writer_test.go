@@ -88,10 +88,11 @@ func TestWriterBoundsItsQueue(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		l := mustOpen(t, testOptions(vfs.NewMem()))
 		w := NewWriter(l, quiet, mustNotFail(t))
+		w.waitingMax = 1 << 20
 		hold := make(chan struct{})
 		must(t, w.Submit(Job{Before: func() error { <-hold; return nil }}))
 		synctest.Wait()
-		half := makeEntries(1, 1, 1, queueBytesMax/2+1)
+		half := makeEntries(1, 1, 1, 1<<19)
 		must(t, w.Submit(Job{Records: []Record{{Shard: 1, Entries: half}}}))
 		var second atomic.Bool
 		go func() {
@@ -104,10 +105,16 @@ func TestWriterBoundsItsQueue(t *testing.T) {
 		if second.Load() {
 			t.Fatal("a submit over the bound did not block")
 		}
+		if waiting := w.Waiting(); waiting < 1<<19 || waiting > 1<<20 {
+			t.Errorf("%d bytes wait", waiting)
+		}
 		close(hold)
 		synctest.Wait()
 		if !second.Load() {
 			t.Fatal("a submit blocks although the queue is empty")
+		}
+		if waiting := w.Waiting(); waiting != 0 {
+			t.Errorf("%d bytes wait for nothing", waiting)
 		}
 		w.Close()
 		wantEntries(t, l.Group(2), 1, 1)
