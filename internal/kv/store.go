@@ -92,6 +92,8 @@ type NodeStatus struct {
 	Peer      string `json:"peer"`
 	Client    string `json:"client"`
 	Connected bool   `json:"connected"`
+	// Via is the node through which it is reached, 0 if there is no detour.
+	Via NodeID `json:"via,omitempty"`
 }
 
 // ShardStatus is a shard as one of its replicas sees it.

@@ -66,6 +66,9 @@ func (c collector) Collect(ch chan<- prometheus.Metric) {
 	for _, p := range c.n.transport.Peers() {
 		out.peer(&p)
 	}
+	open, bytes := c.n.transport.Relays()
+	out.put(relayConnections, float64(open))
+	out.put(relayBytes, float64(bytes))
 	out.set(engineMetrics, c.n.engine.Metrics())
 	out.log(c.n.raftlog.Metrics())
 	for _, e := range c.n.entrances {
@@ -167,6 +170,7 @@ func (s sink) alarms(raised []kv.Alarm) {
 func (s sink) peer(p *transport.PeerStatus) {
 	peer := p.Node.ID.String()
 	s.put(peerConnected, number(p.Connected), peer)
+	s.put(peerDetour, number(p.Via != 0), peer)
 	s.put(peerQueued, float64(p.Queued), peer)
 	n := &p.Counters
 	s.put(peerSentMessages, float64(n.MessagesSent), peer)

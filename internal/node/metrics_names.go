@@ -127,6 +127,12 @@ var (
 var (
 	peerConnected = declare("peer_connected",
 		"1 if messages can be sent to the peer, else 0.", "node")
+	peerDetour = declare("peer_detour",
+		"1 if the peer is reached through another node only, else 0.", "node")
+	relayConnections = declare("relay_connections",
+		"Connections of one peer to another that lead through this node.")
+	relayBytes = declare("relay_bytes_total",
+		"Bytes that passed through this node from one peer to another.")
 	peerQueued = declare("peer_queued_messages",
 		"Messages that wait to be sent to the peer.", "node")
 	peerSentMessages = declare("peer_sent_messages_total",

@@ -159,6 +159,7 @@ func (n *Node) nodeStatus() []kv.NodeStatus {
 		} else {
 			var peer member.Peer = n.membership.member.Peers()[node.ID]
 			st.Client, st.Connected = peer.Node.Client, n.transport.Connected(node.ID)
+			st.Via = n.transport.Via(node.ID)
 		}
 		list = append(list, st)
 	}

@@ -33,6 +33,8 @@ type conn struct {
 	patient  bool
 	frameMax int
 	counters *counters
+	// detour is nil on a connection that leads straight to the peer.
+	detour *detour
 	// turn is held by whoever writes.
 	turn chan struct{}
 	// spoke is set when something was written since keepAlive looked last.
@@ -174,6 +176,26 @@ func (c *conn) keepAlive() {
 		default: // someone is writing
 		}
 	}
+}
+
+// hangUp ends what this side sends. It keeps the turn, so that nobody writes any more.
+func (c *conn) hangUp() {
+	select {
+	case c.turn <- struct{}{}:
+	case <-c.done:
+		return
+	}
+	half, ok := c.raw.(interface{ CloseWrite() error })
+	if !ok || half.CloseWrite() != nil {
+		c.close()
+	}
+}
+
+// drain hangs up and waits until the peer has taken all that was sent, and hung up too.
+func (c *conn) drain() {
+	defer c.within(c.timing.Straight)()
+	c.hangUp()
+	<-c.done
 }
 
 // alive reports whether the connection has not failed yet.

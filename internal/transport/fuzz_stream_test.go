@@ -60,7 +60,7 @@ func streamOf(opening uint8, data []byte, dials bool) []byte {
 		purpose := map[uint8]wire.Purpose{
 			openMessages: wire.ForMessages, openSnapshot: wire.ForSnapshot,
 		}[opening]
-		out = (&Transport{opts: options(nil, 2, nil)}).hello(1, purpose)
+		out = (&Transport{opts: options(nil, 2, nil)}).hello(wire.Hello{To: 1, Purpose: purpose})
 		if dials {
 			out = append(out, newFrame(frameAgreed, "")...)
 		}
@@ -91,7 +91,8 @@ func seedStreams(f *testing.F) {
 	pair := Pair{Key: []byte("k"), Value: []byte("value")}
 	chunk := newFrame(frameSnapshotChunk, appendPair(appendPair(nil, pair), Pair{}))
 	whole := tally{pairs: 2, bytes: 6}
-	hello := (&Transport{opts: options(nil, 2, nil)}).hello(1, wire.ForMessages)
+	two := &Transport{opts: options(nil, 2, nil)}
+	hello := two.hello(wire.Hello{To: 1, Purpose: wire.ForMessages})
 	f.Add(uint8(openRaw), hello)
 	f.Add(uint8(openRaw), []byte("GET / HTTP/1.1\r\n\r\n"))
 	f.Add(uint8(openFrames), dataOf(hello, newFrame(frameAgreed, ""), bytes.Clone(batch)))

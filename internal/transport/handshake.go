@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"time"
 
-	"github.com/miruvor/miruvor/internal/kv"
 	"github.com/miruvor/miruvor/internal/wire"
 )
 
@@ -54,14 +53,14 @@ func refusedByPeer(payload []byte) error {
 
 // greet introduces this node to the peer that it dialled, and checks who
 // answered.
-func (t *Transport) greet(c *conn, to kv.NodeID, purpose wire.Purpose) error {
+func (t *Transport) greet(c *conn, call wire.Hello) error {
 	defer c.within(t.opts.Timing.Handshake)()
-	if err := c.write(t.hello(to, purpose)); err != nil {
+	if err := c.write(t.hello(call)); err != nil {
 		return err
 	}
 	hello, err := t.readHello(c)
-	if err == nil && hello.Node.ID != to {
-		err = refuse("%s answers at the address of %s", hello.Node.ID, to)
+	if err == nil && hello.Node.ID != call.To {
+		err = refuse("%s answers at the address of %s", hello.Node.ID, call.To)
 	}
 	if err == nil {
 		err = t.checkHello(&hello)
@@ -85,7 +84,8 @@ func (t *Transport) admit(c *conn) (wire.Hello, error) {
 		c.refuse(err)
 		return hello, err
 	}
-	if err := c.write(t.hello(hello.Node.ID, hello.Purpose)); err != nil {
+	answer := wire.Hello{To: hello.Node.ID, Purpose: hello.Purpose, Onward: hello.Onward}
+	if err := c.write(t.hello(answer)); err != nil {
 		return hello, err
 	}
 	return hello, c.readAgreed()
@@ -119,14 +119,14 @@ func (c *conn) refuse(err error) {
 	}
 }
 
-func (t *Transport) hello(to kv.NodeID, purpose wire.Purpose) []byte {
+// hello is the first frame of this node: call says to whom, and what for.
+func (t *Transport) hello(call wire.Hello) []byte {
+	call.Cluster, call.Origin = t.opts.Cluster, t.opts.Origin
+	call.Node, call.Formats = t.opts.Self, t.opts.Formats
 	frame := append(beginFrame(nil), magic...)
 	frame = binary.LittleEndian.AppendUint16(frame, versionMin)
 	frame = binary.LittleEndian.AppendUint16(frame, versionMax)
-	frame = wire.AppendHello(frame, &wire.Hello{
-		Cluster: t.opts.Cluster, Node: t.opts.Self, To: to,
-		Purpose: purpose, Formats: t.opts.Formats, Origin: t.opts.Origin,
-	})
+	frame = wire.AppendHello(frame, &call)
 	return sealFrame(frame, frameHello)
 }
 
@@ -179,7 +179,7 @@ func (t *Transport) checkHello(h *wire.Hello) error {
 	case !h.Formats.Overlaps(formats):
 		return refuse("%s understands data formats %d to %d, %s formats %d to %d", h.Node.ID,
 			h.Formats.Min, h.Formats.Max, self.ID, formats.Min, formats.Max)
-	case h.Purpose != wire.ForMessages && h.Purpose != wire.ForSnapshot:
+	case h.Purpose < wire.ForMessages || h.Purpose > wire.ForRelay:
 		return refuse("purpose %d of the connection is unknown", h.Purpose)
 	}
 	if err := t.opts.Handler.Hello(h.Node); err != nil {

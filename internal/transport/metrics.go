@@ -49,6 +49,9 @@ type PeerStatus struct {
 	// Connected tells that messages can be sent to the peer, Heard that it
 	// is connected to this node.
 	Connected, Heard bool
+	// Via is the peer through which this one is reached, 0 if it is reached straight or
+	// not at all.
+	Via kv.NodeID
 	// Problem is why the peer can't be reached, or was refused, or refused
 	// this node, last; "" if that is over.
 	Problem string
@@ -69,8 +72,28 @@ func (t *Transport) Peers() []PeerStatus {
 	return out
 }
 
+// relays holds what passes through this node between two others.
+type relays struct {
+	tokens chan struct{} // one for each that is open
+	bytes  atomic.Uint64
+}
+
+// Relays is how many connections lead through this node from one peer to another, and
+// the bytes that have passed on such, since the process began.
+func (t *Transport) Relays() (open int, bytes uint64) {
+	return len(t.relays.tokens), t.relays.bytes.Load()
+}
+
 // Connected reports whether messages to a node have a connection to go by.
 func (t *Transport) Connected(to kv.NodeID) bool {
 	p := t.peer(to)
 	return p != nil && p.connected.Load()
+}
+
+// Via is the peer through which a node is reached, 0 if there is no detour.
+func (t *Transport) Via(to kv.NodeID) kv.NodeID {
+	if p := t.peer(to); p != nil {
+		return p.via()
+	}
+	return 0
 }

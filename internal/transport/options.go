@@ -56,15 +56,18 @@ type Limits struct {
 	SnapshotsMax int
 	// InboundMax is how many connections others may hold open. Default 256.
 	InboundMax int
+	// RelaysMax is how many of those may be detours to another node, both directions of
+	// each counted. Default 64.
+	RelaysMax int
 }
 
 // Timing says when to give up and when to try again.
 type Timing struct {
 	// Idle is how long a connection may be silent before an empty frame is
-	// sent; each end sends them. Default 1 s.
+	// sent; each end sends them. Default 500 ms.
 	Idle time.Duration
 	// Dead is how long a peer may be silent, or take nothing of what is
-	// sent, before it is given up. Default 5 s.
+	// sent, before it is given up. Default 2.5 s.
 	Dead time.Duration
 	// Handshake bounds dialling and the handshake, each. Default 3 s.
 	Handshake time.Duration
@@ -72,6 +75,10 @@ type Timing struct {
 	// peer, which doubles each time. Default 50 ms, 1 s.
 	RetryMin time.Duration
 	RetryMax time.Duration
+	// Straight is how long a peer is dialled before others are asked for a detour, and
+	// Seek the time between two attempts to be rid of the detour. Default 1 s, 2 s.
+	Straight time.Duration
+	Seek     time.Duration
 }
 
 // Pair is a key and its value in a snapshot.
@@ -118,11 +125,14 @@ func (o Options) withDefaults() Options {
 	setDefault(&o.Limits.ChunkBytes, 256<<10)
 	setDefault(&o.Limits.SnapshotsMax, 4)
 	setDefault(&o.Limits.InboundMax, 256)
-	setDefault(&o.Timing.Idle, time.Second)
-	setDefault(&o.Timing.Dead, 5*time.Second)
+	setDefault(&o.Limits.RelaysMax, 64)
+	setDefault(&o.Timing.Idle, 500*time.Millisecond)
+	setDefault(&o.Timing.Dead, 2500*time.Millisecond)
 	setDefault(&o.Timing.Handshake, 3*time.Second)
 	setDefault(&o.Timing.RetryMin, 50*time.Millisecond)
 	setDefault(&o.Timing.RetryMax, time.Second)
+	setDefault(&o.Timing.Straight, time.Second)
+	setDefault(&o.Timing.Seek, 2*time.Second)
 	if o.Logger == nil {
 		o.Logger = slog.New(slog.DiscardHandler)
 	}
@@ -141,7 +151,7 @@ func setDefault[T int | time.Duration](field *T, value T) {
 func (o *Options) validate() error {
 	l, t := o.Limits, o.Timing
 	smallest := min(l.FrameBytesMax, l.BatchBytes, l.QueueBytesMax, l.QueueMessagesMax,
-		l.ChunkBytes, l.SnapshotsMax, l.InboundMax)
+		l.ChunkBytes, l.SnapshotsMax, l.InboundMax, l.RelaysMax)
 	switch {
 	case o.Self.ID == 0:
 		return kv.Invalid("node id is 0, it must be at least 1")
@@ -149,7 +159,7 @@ func (o *Options) validate() error {
 		return kv.Invalid("transport has no handler")
 	case smallest < 1:
 		return kv.Invalid("a transport limit is %d, each must be at least 1", smallest)
-	case min(t.Idle, t.Handshake, t.RetryMin) <= 0 || t.RetryMax < t.RetryMin:
+	case min(t.Idle, t.Handshake, t.RetryMin, t.Straight, t.Seek) <= 0 || t.RetryMax < t.RetryMin:
 		return kv.Invalid("transport timing %+v must be positive and in order", t)
 	case t.Dead < 3*t.Idle:
 		return kv.Invalid("dead time %v must be at least three times the idle time %v",

@@ -97,9 +97,38 @@ func (p *peer) replaceInbound(c *conn) (release func()) {
 	}
 }
 
-// outward logs a change of how it goes with reaching the peer: err, or nil
-// if it is reached.
+// outward logs why the peer can't be reached, if that is new.
 func (p *peer) outward(err error) { p.note(&p.outTrouble, "peer can't be reached", err) }
+
+// reached logs that the peer is reached, and how.
+func (p *peer) reached(c *conn) {
+	if c.detour == nil {
+		p.note(&p.outTrouble, "", nil)
+	} else {
+		p.note(&p.outTrouble, "peer is reached by a detour", c.detour)
+	}
+}
+
+// straight reports whether the peer is reached, and without a detour.
+func (p *peer) straight() bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.out != nil && p.out.detour == nil && p.connected.Load()
+}
+
+// via is the node that the detour to the peer leads through, 0 if there is none.
+func (p *peer) via() kv.NodeID {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.viaLocked()
+}
+
+func (p *peer) viaLocked() kv.NodeID {
+	if p.out == nil || p.out.detour == nil {
+		return 0
+	}
+	return p.out.detour.via
+}
 
 // inward logs a change of how it goes with what the peer dialled.
 func (p *peer) inward(err error) { p.note(&p.inTrouble, "connection of a peer refused", err) }
@@ -145,7 +174,7 @@ func (p *peer) status() PeerStatus {
 		problem = p.inTrouble
 	}
 	return PeerStatus{
-		Node: p.node, Connected: p.connected.Load(), Heard: p.in != nil,
+		Node: p.node, Via: p.viaLocked(), Connected: p.connected.Load(), Heard: p.in != nil,
 		Problem: problem, Queued: p.queue.len(), Counters: p.counters.snapshot(),
 	}
 }

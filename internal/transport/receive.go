@@ -75,8 +75,12 @@ func (t *Transport) receive(c *conn) {
 		t.turnedAway(c, p, &hello, err)
 		return
 	}
-	c.counters = &p.counters
 	defer context.AfterFunc(p.ctx, c.close)()
+	if hello.Purpose == wire.ForRelay {
+		t.relay(c, p, hello.Onward)
+		return
+	}
+	c.counters = &p.counters
 	var running sync.WaitGroup
 	defer running.Wait()
 	running.Go(c.keepAlive)

@@ -2,7 +2,6 @@ package transport
 
 import (
 	"context"
-	"errors"
 	"math/rand/v2"
 	"sync"
 	"time"
@@ -24,9 +23,7 @@ func (p *peer) run() {
 			continue
 		}
 		began := time.Now()
-		err = p.serve(c)
-		p.t.release(c)
-		p.unreachable(err)
+		p.serveAll(c)
 		if time.Since(began) > p.t.opts.Timing.RetryMax {
 			retry.reset()
 		} else {
@@ -34,6 +31,28 @@ func (p *peer) run() {
 		}
 	}
 	p.lose(p.queue.shut())
+}
+
+// serveAll sends on a connection until it fails, and on the straight one that follows if
+// it was a detour.
+func (p *peer) serveAll(c *conn) {
+	for c != nil {
+		var next *conn
+		var err error
+		if c.detour == nil {
+			err = p.serve(c, nil)
+		} else {
+			next, err = p.serveDetour(c)
+		}
+		p.t.release(c)
+		c = nil
+		if next != nil {
+			c, err = p.t.introduce(p.ctx, next, p, wire.Hello{Purpose: wire.ForMessages})
+		}
+		if err != nil {
+			p.unreachable(err)
+		}
+	}
 }
 
 // unreachable reports that there is no connection, once.
@@ -48,37 +67,10 @@ func (p *peer) unreachable(err error) {
 	}
 }
 
-// connect dials a peer and introduces this node. The caller releases the
-// connection.
-func (t *Transport) connect(ctx context.Context, p *peer, purpose wire.Purpose) (*conn, error) {
-	address := p.address()
-	if address == "" {
-		return nil, errors.New("address is not known")
-	}
-	dialing, cancel := context.WithTimeout(ctx, t.opts.Timing.Handshake)
-	defer cancel()
-	raw, err := t.opts.network.dial(dialing, address)
-	if err != nil {
-		return nil, plain(err)
-	}
-	c := newConn(raw, &t.opts)
-	c.counters = &p.counters
-	c.patient = purpose == wire.ForSnapshot
-	if !t.own(c) {
-		c.close()
-		return nil, errClosed
-	}
-	defer context.AfterFunc(ctx, c.close)()
-	if err := t.greet(c, p.id, purpose); err != nil {
-		t.release(c)
-		return nil, err
-	}
-	return c, nil
-}
-
 // serve sends on a connection until it fails, and returns why. What still
-// waits then may go by the next connection, if there is one at once.
-func (p *peer) serve(c *conn) error {
+// waits then may go by the next connection, if there is one at once. When spent is
+// closed, it waits until all that was sent has arrived, and returns errSpent.
+func (p *peer) serve(c *conn, spent <-chan struct{}) error {
 	p.setOut(c)
 	defer p.setOut(nil)
 	var running sync.WaitGroup
@@ -87,7 +79,7 @@ func (p *peer) serve(c *conn) error {
 	running.Go(c.watch)
 
 	p.counters.connects.Add(1)
-	p.outward(nil)
+	p.reached(c)
 	p.down = false
 	p.queue.reopen()
 	p.connected.Store(true)
@@ -101,6 +93,9 @@ func (p *peer) serve(c *conn) error {
 		case <-p.queue.ready:
 		case <-c.done:
 			return c.cause
+		case <-spent:
+			c.drain()
+			return errSpent
 		}
 		msgs = p.queue.take(msgs)
 		if unsent, err := p.write(c, &out, msgs); err != nil {

@@ -23,7 +23,7 @@ func introduction(t *testing.T, network *pipes, purpose wire.Purpose) []byte {
 	o := options(network, 2, &recorder{})
 	o.Peers = nil
 	two := start(t, o)
-	return append(two.hello(1, purpose), newFrame(frameAgreed, "")...)
+	return append(two.hello(wire.Hello{To: 1, Purpose: purpose}), newFrame(frameAgreed, "")...)
 }
 
 // A peer that breaks the protocol is told why, and it is logged once.
@@ -82,7 +82,7 @@ func TestAnotherNodeAnswers(t *testing.T) {
 		if _, _, err := readFrame(c, helloBytesMax); err != nil {
 			t.Fatal(err)
 		}
-		go func() { _, _ = c.Write(three.hello(1, wire.ForMessages)) }()
+		go func() { _, _ = c.Write(three.hello(wire.Hello{To: 1, Purpose: wire.ForMessages})) }()
 		kind, payload, err := readFrame(c, helloBytesMax)
 		const why = "n3 answers at the address of n2"
 		if kind != frameRefusal || string(payload) != why {

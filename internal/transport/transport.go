@@ -19,6 +19,7 @@ type Transport struct {
 	// inbound and snapshots hold a token for each connection that others
 	// opened, and for each snapshot being received.
 	inbound, snapshots chan struct{}
+	relays             relays
 
 	ctx    context.Context // ends with Close
 	cancel context.CancelFunc
@@ -50,6 +51,7 @@ func Listen(opts Options) (*Transport, error) {
 		opts: opts, log: opts.Logger, listener: listener,
 		inbound:   make(chan struct{}, opts.Limits.InboundMax),
 		snapshots: make(chan struct{}, opts.Limits.SnapshotsMax),
+		relays:    relays{tokens: make(chan struct{}, opts.Limits.RelaysMax)},
 		peers:     make(map[kv.NodeID]*peer),
 		conns:     make(map[*conn]struct{}),
 		strangers: make(map[string]string),

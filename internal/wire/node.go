@@ -22,6 +22,7 @@ const (
 	helloFormatMin = 5<<2 | kindUint
 	helloFormatMax = 6<<2 | kindUint
 	helloOrigin    = 7<<2 | kindBytes
+	helloOnward    = 8<<2 | kindUint
 )
 
 // Purpose is what a connection is for.
@@ -34,6 +35,9 @@ const (
 	ForMessages Purpose = 1
 	// ForSnapshot: the dialer streams one snapshot.
 	ForSnapshot Purpose = 2
+	// ForRelay: the dialer can't reach Onward. Behind the handshake, all that either of
+	// them sends is passed on to the other, another handshake first.
+	ForRelay Purpose = 3
 )
 
 // Formats is the range of data formats, both ends included, that a node
@@ -56,6 +60,8 @@ type Hello struct {
 	// Origin says where the cluster comes from, if that is worth telling to
 	// nodes of others.
 	Origin string
+	// Onward is the node that a connection ForRelay leads to.
+	Onward kv.NodeID
 }
 
 // AppendNode appends the encoding of n to buf.
@@ -110,6 +116,7 @@ func AppendHello(buf []byte, h *Hello) []byte {
 	buf = appendUint(buf, helloFormatMin, uint64(h.Formats.Min))
 	buf = appendUint(buf, helloFormatMax, uint64(h.Formats.Max))
 	buf = appendString(buf, helloOrigin, h.Origin)
+	buf = appendUint(buf, helloOnward, uint64(h.Onward))
 	return appendEnd(buf)
 }
 
@@ -134,6 +141,8 @@ func DecodeHello(data []byte) (Hello, error) {
 			out.Formats.Max = uint32(r.uintMax(math.MaxUint32))
 		case helloOrigin:
 			out.Origin = r.string()
+		case helloOnward:
+			out.Onward = kv.NodeID(r.uint())
 		default:
 			r.skip(tag)
 		}

@@ -1,0 +1,163 @@
+package transport
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"sync"
+	"time"
+
+	"github.com/miruvor/miruvor/internal/kv"
+	"github.com/miruvor/miruvor/internal/wire"
+)
+
+// detourTries bounds how many nodes are asked, at a time, for a way to another.
+const detourTries = 3
+
+// detour is why a peer that is reached is not reached straight.
+type detour struct {
+	via   kv.NodeID
+	cause error
+}
+
+func (d *detour) Error() string {
+	return fmt.Sprintf("only through %s: %v", d.via, d.cause)
+}
+
+// connect reaches a peer and introduces this node: straight, or else through another
+// peer. The caller releases the connection.
+func (t *Transport) connect(ctx context.Context, p *peer, purpose wire.Purpose) (*conn, error) {
+	bridges := t.bridges(p)
+	patience := t.opts.Timing.Handshake
+	if len(bridges) > 0 {
+		patience = min(patience, t.opts.Timing.Straight)
+	}
+	c, err := t.dial(ctx, p, patience)
+	if err == nil {
+		return t.introduce(ctx, c, p, wire.Hello{Purpose: purpose})
+	}
+	for _, bridge := range bridges {
+		if c, failed := t.connectThrough(ctx, bridge, p, purpose); failed == nil {
+			c.detour = &detour{via: bridge.id, cause: err}
+			return c, nil
+		}
+	}
+	return nil, err
+}
+
+// connectThrough reaches a peer with the help of another.
+func (t *Transport) connectThrough(
+	ctx context.Context, bridge, p *peer, purpose wire.Purpose,
+) (*conn, error) {
+	c, err := t.dial(ctx, bridge, t.opts.Timing.Handshake)
+	if err != nil {
+		return nil, err
+	}
+	call := wire.Hello{Purpose: wire.ForRelay, Onward: p.id}
+	if c, err = t.introduce(ctx, c, bridge, call); err != nil {
+		return nil, err
+	}
+	if err := t.awaitRelay(ctx, c); err != nil {
+		t.release(c)
+		return nil, err
+	}
+	return t.introduce(ctx, c, p, wire.Hello{Purpose: purpose})
+}
+
+// dial opens a connection, on which nothing is said yet.
+func (t *Transport) dial(ctx context.Context, p *peer, patience time.Duration) (*conn, error) {
+	address := p.address()
+	if address == "" {
+		return nil, errors.New("address is not known")
+	}
+	dialing, cancel := context.WithTimeout(ctx, patience)
+	defer cancel()
+	raw, err := t.opts.network.dial(dialing, address)
+	if err != nil {
+		return nil, plain(err)
+	}
+	c := newConn(raw, &t.opts)
+	if !t.own(c) {
+		c.close()
+		return nil, errClosed
+	}
+	return c, nil
+}
+
+// introduce has the handshake with a peer. It releases the connection if they don't agree.
+func (t *Transport) introduce(
+	ctx context.Context, c *conn, p *peer, call wire.Hello,
+) (*conn, error) {
+	call.To = p.id
+	c.counters = &p.counters
+	c.patient = call.Purpose == wire.ForSnapshot
+	defer context.AfterFunc(ctx, c.close)()
+	if err := t.greet(c, call); err != nil {
+		t.release(c)
+		return nil, err
+	}
+	return c, nil
+}
+
+// awaitRelay returns when all that is written to c goes to the node behind the relay.
+func (t *Transport) awaitRelay(ctx context.Context, c *conn) error {
+	defer c.within(t.opts.Timing.Handshake)()
+	defer context.AfterFunc(ctx, c.close)()
+	return c.readAgreed()
+}
+
+// bridges are some of the peers that a detour to p may lead through: the transport
+// reaches them straight.
+func (t *Transport) bridges(p *peer) []*peer {
+	t.mu.Lock()
+	var out []*peer
+	for _, b := range t.peers {
+		if b != p && b.straight() {
+			out = append(out, b)
+		}
+	}
+	t.mu.Unlock()
+	rand.Shuffle(len(out), func(i, j int) { out[i], out[j] = out[j], out[i] })
+	return out[:min(len(out), detourTries)]
+}
+
+// errSpent ends a detour that is not needed any more.
+var errSpent = errors.New("peer can be reached straight")
+
+// serveDetour is serve on a detour, until the peer can be reached straight: then it returns
+// a connection that does, on which nothing is said yet, and what was sent before has arrived.
+func (p *peer) serveDetour(c *conn) (straight *conn, err error) {
+	ctx, cancel := context.WithCancel(p.ctx)
+	spent := make(chan struct{})
+	var running sync.WaitGroup
+	running.Go(func() {
+		if straight = p.seek(ctx); straight != nil {
+			close(spent)
+		}
+	})
+	err = p.serve(c, spent)
+	cancel()
+	running.Wait()
+	if straight != nil && !errors.Is(err, errSpent) {
+		p.t.release(straight)
+		straight = nil
+	}
+	return straight, err
+}
+
+// seek dials a peer every now and then, until it is there or ctx ends.
+func (p *peer) seek(ctx context.Context) *conn {
+	tick := time.NewTicker(p.t.opts.Timing.Seek)
+	defer tick.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-tick.C:
+		}
+		if c, err := p.t.dial(ctx, p, p.t.opts.Timing.Straight); err == nil {
+			return c
+		}
+	}
+}
