@@ -178,6 +178,14 @@ func (c *conn) keepAlive() {
 	}
 }
 
+// bePatient lets the peer take as long as it likes to take what is written from now on.
+func (c *conn) bePatient() {
+	c.patient = true
+	if err := c.raw.SetWriteDeadline(time.Time{}); err != nil {
+		c.fail(err)
+	}
+}
+
 // hangUp ends what this side sends. It keeps the turn, so that nobody writes any more.
 func (c *conn) hangUp() {
 	select {

@@ -34,7 +34,8 @@ func (t *Transport) relay(near *conn, from *peer, onward kv.NodeID) {
 	if near.write(newFrame(frameAgreed, "")) != nil {
 		return
 	}
-	near.patient, far.patient = true, true
+	near.bePatient()
+	far.bePatient()
 	var running sync.WaitGroup
 	running.Go(func() { t.pass(far, near) })
 	running.Go(func() { t.pass(near, far) })
