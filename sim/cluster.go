@@ -112,7 +112,9 @@ func newCluster(cfg Config) *cluster {
 	harsh.Handover = 0
 	c.history.Gentle = harsh.none()
 	trace.now = func() Time { return c.now }
-	c.network = network{c: c, cut: map[link]bool{}, last: map[link]Time{}}
+	c.network = network{
+		c: c, cut: map[link]bool{}, last: map[link]Time{}, apart: map[kv.ShardID]kv.NodeID{},
+	}
 	return c
 }
 

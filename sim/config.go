@@ -88,6 +88,8 @@ type Faults struct {
 	Stall time.Duration
 	// Betray crashes a voter just when that could end a lease early.
 	Betray time.Duration
+	// Depose keeps a leader apart from all or most others until another leads.
+	Depose time.Duration
 	// Ambush strikes a node at a step of a transaction over several shards, at
 	// the one that At tells, or any.
 	Ambush time.Duration
@@ -231,5 +233,6 @@ func randomFaults(rng *rand.Rand) Faults {
 	f.StreamSlow = []float64{0, 0, 0.5}[rng.IntN(3)]
 	f.WriteCrash = []float64{0, 0, 0.002, 0.01}[rng.IntN(4)]
 	f.FreshCut = []float64{0, 0, 0, 0.3}[rng.IntN(4)]
+	f.Depose = draw(2, 700*time.Millisecond, 3*time.Second)
 	return f
 }

@@ -24,7 +24,8 @@ func (cfg *Config) fields() map[string]any {
 
 		"crash": &f.Crash, "power": &f.PowerLoss, "wipe": &f.Wipe, "handover": &f.Handover,
 		"move": &f.Move, "pause": &f.Pause, "partition": &f.Partition, "stall": &f.Stall,
-		"betray": &f.Betray, "ambush": &f.Ambush, "lag": &f.Lag, "down": &f.Down,
+		"betray": &f.Betray, "ambush": &f.Ambush, "depose": &f.Depose, "lag": &f.Lag,
+		"down":          &f.Down,
 		"streamfailure": &f.StreamFailure, "votercrash": &f.VoterCrash, "tear": &f.Tear,
 		"streamslow": &f.StreamSlow, "writecrash": &f.WriteCrash, "freshcut": &f.FreshCut,
 

@@ -31,6 +31,7 @@ func (c *cluster) plague() {
 		{f.Stall, c.stallSomebody},
 		{f.Betray, c.betray},
 		{f.Ambush, c.lieInWait},
+		{f.Depose, c.depose},
 	}
 	c.instances = make([]int, len(kinds))
 	for i, kind := range kinds {
@@ -341,17 +342,22 @@ func (c *cluster) cutFor(d time.Duration, links []link) {
 		return
 	}
 	c.probe.struck(FaultPartition)
-	c.trace.note("cut", uint64(links[0].from), uint64(links[0].to), uint64(len(links)))
+	c.after(d, c.cutLinks(links))
+}
+
+// cutLinks cuts links until they are mended.
+func (c *cluster) cutLinks(links []link) (mend func()) {
+	c.trace.note("cut", uint64(len(links)), 0, 0)
 	c.trace.sayf("links are cut: %v", links)
 	for _, l := range links {
 		c.network.cut[l] = true
 	}
-	c.after(d, func() {
+	return func() {
 		for _, l := range links {
 			delete(c.network.cut, l)
 		}
 		c.trace.sayf("links are whole: %v", links)
-	})
+	}
 }
 
 func (c *cluster) linksFrom(a kv.NodeID) []link {
@@ -377,6 +383,7 @@ func (c *cluster) heal() {
 	c.healed, c.history.Healed = true, c.now
 	c.trace.sayf("all is well again")
 	clear(c.network.cut)
+	clear(c.network.apart)
 	c.cfg.Net.Drop, c.cfg.Net.Slow, c.cfg.Net.Duplicate = 0, 0, 0
 	for _, id := range c.order {
 		n := c.nodes[id]

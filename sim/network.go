@@ -19,6 +19,9 @@ type network struct {
 	cut map[link]bool
 	// last is when the last message of a link arrives.
 	last map[link]Time
+	// apart holds the replicas whose raft messages are lost, both ways: by shard, on
+	// which node. Whatever else these nodes say arrives.
+	apart map[kv.ShardID]kv.NodeID
 }
 
 type link struct{ from, to kv.NodeID }
@@ -45,7 +48,7 @@ func (n *network) send(from *node, by sender, to kv.NodeID, m wire.Message) {
 		n.lose(from, by, peer, m)
 		return
 	}
-	if c.chance(c.cfg.Net.Drop) {
+	if n.isApart(l, &m) || c.chance(c.cfg.Net.Drop) {
 		c.probe.struck(FaultDrop)
 		c.trace.note("drop", uint64(from.id), uint64(to), uint64(len(data)))
 		return
@@ -62,6 +65,15 @@ func (n *network) send(from *node, by sender, to kv.NodeID, m wire.Message) {
 		c.probe.struck(FaultRepeat)
 		n.carry(l, data, 0)
 	}
+}
+
+// isApart reports whether a message is from or for a replica that is kept apart.
+func (n *network) isApart(l link, m *wire.Message) bool {
+	if m.Raft == nil {
+		return false
+	}
+	node := n.apart[m.Raft.Shard]
+	return node != 0 && (node == l.from || node == l.to)
 }
 
 // carry brings a message to its receiver. One that is late is overtaken by others.

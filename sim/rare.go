@@ -231,6 +231,7 @@ const (
 	FaultPartition
 	FaultStall
 	FaultBetrayal
+	FaultDeposal
 	FaultAmbush
 	FaultVoterCrash
 	FaultTear
@@ -246,7 +247,7 @@ const (
 
 var faultNames = [faultKinds]string{
 	"crash", "power loss", "wipe", "handover", "move", "pause", "partition", "stall", "betrayal",
-	"ambush", "voter crash", "torn write", "crash amid a write", "cut at first",
+	"deposal", "ambush", "voter crash", "torn write", "crash amid a write", "cut at first",
 	"broken snapshot", "dropped message", "lost message", "repeated message", "late message",
 }
 
