@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/miruvor/miruvor/internal/faultfs"
+	"github.com/miruvor/miruvor/internal/history"
 	"github.com/miruvor/miruvor/internal/kv"
 	"github.com/miruvor/miruvor/internal/netlab"
 )
@@ -25,6 +26,7 @@ type fault interface {
 // methods may be called from any goroutine.
 type arena struct {
 	*cluster
+	history *history.History
 	// observe is told of what turned out only as it happened.
 	observe func(format string, args ...any)
 
@@ -39,8 +41,8 @@ type arena struct {
 // host behind the last node is the clients'.
 type rule map[[2]int]netlab.Condition
 
-func newArena(c *cluster, observe func(string, ...any)) *arena {
-	a := &arena{cluster: c, observe: observe, links: map[*links]rule{}}
+func newArena(c *cluster, h *history.History, observe func(string, ...any)) *arena {
+	a := &arena{cluster: c, history: h, observe: observe, links: map[*links]rule{}}
 	for range c.nodes {
 		a.disks = append(a.disks, map[*disk]faultfs.Fault{})
 	}

@@ -19,9 +19,9 @@ const (
 
 // chart is the run over time.
 func (r *report) chart() *plot.Chart {
-	total := r.history.Now()
+	total := r.ended
 	b := bucketed{size: max(bucketMin, total/buckets), total: total}
-	b.addCalls(r.history.Calls(), len(r.arena.nodes)+1)
+	b.addCalls(r.history.Calls())
 	system, data := b.empty(), b.empty()
 	for _, c := range r.sampler.changes {
 		if i := int(c.at / b.size); i < len(data) && c.shard == kv.SystemShard {
@@ -34,7 +34,10 @@ func (r *report) chart() *plot.Chart {
 		Title: fmt.Sprintf("%d nodes, %d shards, seed %d: %s", len(r.arena.nodes),
 			len(r.config.splitAt)+1, r.config.seed, r.result()),
 		Caption: []string{
-			"Shaded: a fault is at work; point at it to read which. Red: it ended with a problem.",
+			"Shaded: a fault is at work; point at it to read which. Red shade: the cluster did " +
+				"not recover from it.",
+			"Red lines: what clients or watches were told then cannot be; point at one to read " +
+				"what.",
 		},
 		To: total.Seconds(),
 		Panels: []plot.Panel{
@@ -70,6 +73,9 @@ func (r *report) chart() *plot.Chart {
 			From: d.began.Seconds(), To: d.healed.Seconds(), Text: d.String(), Bad: d.failed,
 		})
 	}
+	for _, p := range r.problems[:min(len(r.problems), problemsMax)] {
+		c.Marks = append(c.Marks, plot.Mark{At: p.At.Seconds(), Text: p.Text})
+	}
 	return c
 }
 
@@ -89,8 +95,8 @@ func (b *bucketed) empty() []plot.Point {
 	return points
 }
 
-// addCalls counts calls. The clients below etcds speak etcd's API.
-func (b *bucketed) addCalls(calls []*history.Call, etcds int) {
+// addCalls counts calls.
+func (b *bucketed) addCalls(calls []*history.Call) {
 	b.etcd, b.http, b.refused, b.unknown = b.empty(), b.empty(), b.empty(), b.empty()
 	b.latencies = make([][]time.Duration, len(b.etcd))
 	for _, c := range calls {
@@ -105,7 +111,7 @@ func (b *bucketed) addCalls(calls []*history.Call, etcds int) {
 		case c.Outcome != history.Answered:
 			b.refused[i].Value++
 			continue
-		case c.Client < etcds:
+		case c.Client < firstHTTP:
 			b.etcd[i].Value++
 		default:
 			b.http[i].Value++

@@ -23,20 +23,20 @@ type load struct {
 	closing                    []func()
 }
 
-// Streams of random numbers, beside those of clients, which count from 0.
+// Numbers of clients: etcd's API has those below firstHTTP. Each is a stream of random
+// numbers too, as are those of what is no client.
 const (
-	witnessStream   = 1000
-	watcherStream   = 2000
-	compactorStream = 3000
+	firstHTTP       = 1000
+	witnessStream   = 2000
+	watcherStream   = 3000
+	compactorStream = 4000
 )
 
 func (l *load) rand(stream int) *rand.Rand {
 	return rand.New(rand.NewPCG(l.seed, uint64(stream)))
 }
 
-// start begins: for each node a client of etcd's API, one that speaks HTTP, a
-// watch of either kind after the other, and a witness; and clients that go from
-// node to node.
+// start begins all that asks and watches.
 func (l *load) start(ctx context.Context) error {
 	etcds, https, err := l.targets()
 	if err != nil {
@@ -45,41 +45,68 @@ func (l *load) start(ctx context.Context) error {
 	driven, stopClients := context.WithCancel(ctx)
 	watched, stopWitnesses := context.WithCancel(ctx)
 	l.stopClients, l.stopWitnesses = stopClients, stopWitnesses
-	id := 0
-	for _, targets := range [][]drive.Target{etcds, https} {
-		for _, to := range targets {
-			client := &drive.Client{
-				History: l.history, Target: to, ID: id, Rng: l.rand(id), Pause: l.pause,
-			}
-			l.clients.Go(func() { client.Run(driven) })
-			id++
-		}
-	}
-	for i := range l.cluster.nodes {
+	nodes := len(l.cluster.nodes)
+	for i := range nodes {
 		to := etcds[i]
-		if i == len(l.cluster.nodes)-1 {
+		if i == nodes-1 {
 			to = https[i]
 		}
 		w, rng := l.history.Witness(i), l.rand(witnessStream+i)
 		l.witnesses.Go(func() { to.Follow(watched, l.history, w, rng) })
 	}
-	nodes := len(l.cluster.nodes)
-	for i := range nodes {
-		watcher := drive.Watcher{
-			History: l.history, Targets: etcds[:nodes], Node: i, Rng: l.rand(watcherStream + i),
-			FromNow: true,
-		}
-		if i%2 == 1 {
-			watcher.Targets, watcher.FromNow = https[:nodes], false
-		}
-		l.clients.Go(func() { watcher.Run(driven) })
-	}
+	l.ask(driven, 0, etcds, etcdReaders)
+	l.ask(driven, firstHTTP, https, httpReaders)
+	l.watch(driven, etcds[:nodes], https[:nodes])
 	compactor := drive.Compactor{
 		History: l.history, Target: https[nodes], Rng: l.rand(compactorStream),
 		Pause: 2 * time.Second,
 	}
 	l.clients.Go(func() { compactor.Run(driven) })
 	return nil
+}
+
+// etcdReaders and httpReaders are how many readers each node has.
+const (
+	etcdReaders = 3
+	httpReaders = 1
+)
+
+// ask gives each target a client and a keeper, and those of single nodes readers.
+// Their numbers begin with id.
+func (l *load) ask(ctx context.Context, id int, targets []drive.Target, readers int) {
+	for i, to := range targets {
+		client := &drive.Client{
+			History: l.history, Target: to, ID: id, Rng: l.rand(id), Pause: l.pause,
+		}
+		keeper := &drive.Keeper{History: l.history, Target: to, ID: id + 1, Rng: l.rand(id + 1)}
+		l.clients.Go(func() { client.Run(ctx) })
+		l.clients.Go(func() { keeper.Run(ctx) })
+		id += 2
+		if i == len(l.cluster.nodes) {
+			return // which leads to all of them
+		}
+		for range readers {
+			reader := &drive.Reader{
+				History: l.history, Target: to, ID: id, Rng: l.rand(id), Pause: 2 * l.pause,
+			}
+			l.clients.Go(func() { reader.Run(ctx) })
+			id++
+		}
+	}
+}
+
+// watch begins a watch on each node, by one API or the other.
+func (l *load) watch(ctx context.Context, etcds, https []drive.Target) {
+	for i := range etcds {
+		watcher := drive.Watcher{
+			History: l.history, Targets: etcds, Node: i, Rng: l.rand(watcherStream + i),
+			FromNow: true,
+		}
+		if i%2 == 1 {
+			watcher.Targets, watcher.FromNow = https, false
+		}
+		l.clients.Go(func() { watcher.Run(ctx) })
+	}
 }
 
 // targets lead to each node, and the last of each list to all of them.

@@ -197,5 +197,11 @@ func judgeAgain(path string) error {
 	v := h.Judge()
 	fmt.Printf("%d calls, %d answered; %d revisions up to %d; %d watches told %d times\n",
 		v.Calls, v.Answered, v.Revisions, h.Seen(), v.Watches, v.Told)
-	return errors.Join(v.Problems...)
+	for _, p := range v.Problems {
+		fmt.Printf("\n%.1f s: %v\n", p.At.Seconds(), p)
+	}
+	if len(v.Problems) > 0 {
+		return fmt.Errorf("%d problems", len(v.Problems))
+	}
+	return nil
 }

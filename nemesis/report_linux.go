@@ -18,15 +18,18 @@ import (
 	"github.com/miruvor/miruvor/internal/mutant"
 )
 
-// problemBytesMax is how much is said of a problem.
-const problemBytesMax = 3000
+// problemsMax is how many problems are told, and problemBytesMax how much of each.
+const (
+	problemsMax     = 30
+	problemBytesMax = 3000
+)
 
 // report is what a run came to.
 type report struct {
 	*run
 	verdict *history.Verdict
-	// problems are those of the run and of the verdict.
-	problems []error
+	// problems are those of the run and of the verdict, in the order of time.
+	problems []*history.Problem
 	// answers are the ends of answered writes, in order.
 	answers []time.Duration
 }
@@ -34,8 +37,11 @@ type report struct {
 func newReport(r *run, v *history.Verdict) *report {
 	rep := &report{run: r, verdict: v, problems: r.problems}
 	if v != nil {
-		rep.problems = append(rep.problems, v.Problems...)
+		rep.problems = slices.Concat(r.problems, v.Problems)
 	}
+	slices.SortStableFunc(rep.problems, func(a, b *history.Problem) int {
+		return cmp.Compare(a.At, b.At)
+	})
 	for _, c := range r.history.Calls() {
 		if c.Outcome == history.Answered && c.Changes() {
 			rep.answers = append(rep.answers, c.End)
@@ -130,7 +136,7 @@ func (r *report) writeFigures(b *strings.Builder) {
 	row("steps of faults", "%d: %s", len(r.done), r.countKinds())
 	row("changes of leaders", "%d", len(r.sampler.changes))
 	row("longest time without a write", "%v",
-		r.longestGap(0, r.history.Now()).Round(time.Millisecond))
+		r.longestGap(0, r.ended).Round(time.Millisecond))
 	row("slowest fsync of a page beside it", "%v", r.machine.slowest().Round(time.Millisecond))
 	row("packets", "%d carried, %d late, %d lost", traffic.Carried, traffic.Late, traffic.Lost)
 	b.WriteString("\n")
@@ -162,14 +168,29 @@ func (r *report) writeProblems(b *strings.Builder) {
 	if r.verdict == nil {
 		b.WriteString("The history is not complete, and was not judged.\n\n")
 	}
-	for i, p := range r.problems {
-		if i == 30 {
-			fmt.Fprintf(b, "and %d more\n\n", len(r.problems)-i)
-			return
-		}
-		text := p.Error()
-		fmt.Fprintf(b, "```\n%s\n```\n\n", text[:min(len(text), problemBytesMax)])
+	shown := r.problems[:min(len(r.problems), problemsMax)]
+	for _, p := range shown {
+		fmt.Fprintf(b, "**At %.1f s** (%s)\n\n```\n%s\n```\n\n", p.At.Seconds(), r.scene(p.At),
+			p.Text[:min(len(p.Text), problemBytesMax)])
 	}
+	if more := len(r.problems) - len(shown); more > 0 {
+		fmt.Fprintf(b, "and %d more: `go run ./nemesis -judge history.jsonl.gz` has all.\n\n", more)
+	}
+}
+
+// scene is what was wrong with the cluster at a time.
+func (r *report) scene(at time.Duration) string {
+	for i := range r.done {
+		d := &r.done[i]
+		switch {
+		case at < d.began || at > d.healed+d.recovered:
+		case at <= d.healed:
+			return d.String()
+		default:
+			return "after " + d.String()
+		}
+	}
+	return "no fault at work"
 }
 
 // writeSteps tells of each step how the cluster bore it.

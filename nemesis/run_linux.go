@@ -31,13 +31,15 @@ type run struct {
 	sampler sampler
 	machine machine
 
+	// ended is when the load did.
+	ended time.Duration
 	// complete says that the witnesses have seen everything.
 	complete bool
 
 	mu       sync.Mutex
 	done     []doneStep
 	notes    []note
-	problems []error
+	problems []*history.Problem
 }
 
 // doneStep is a step that was done, and when.
@@ -58,8 +60,9 @@ type note struct {
 }
 
 func (r *run) fail(err error) {
+	p := &history.Problem{At: r.history.Now(), Text: err.Error()}
 	r.mu.Lock()
-	r.problems = append(r.problems, err)
+	r.problems = append(r.problems, p)
 	r.mu.Unlock()
 	r.observe("PROBLEM: %v", err)
 }
@@ -88,7 +91,7 @@ func (r *run) do(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	r.arena = newArena(cl, r.observe)
+	r.arena = newArena(cl, r.history, r.observe)
 	defer func() { _ = cl.close() }()
 	if err := cl.awaitReady(ctx, readyMax); err != nil {
 		return err
@@ -110,6 +113,7 @@ func (r *run) do(ctx context.Context) error {
 	r.suffer(ctx)
 	wait(ctx, time.Second) // some load on the healthy
 	r.load.stop()
+	r.ended = r.history.Now()
 	r.finish(ctx)
 	r.load.close()
 	stopSampling()
@@ -119,12 +123,12 @@ func (r *run) do(ctx context.Context) error {
 }
 
 // leaseSlack is how much earlier a lease may end by the clocks that the schedule
-// makes.
-func (r *run) leaseSlack() time.Duration {
+// makes, in percent.
+func (r *run) leaseSlack() int {
 	if r.config.untrusted() {
-		return time.Hour // clocks jump
+		return 100 // clocks jump
 	}
-	return 3 * time.Second * 6 / 100 // of the longest that clients ask for
+	return 6
 }
 
 // suffer goes through the schedule until its time is up.
@@ -248,6 +252,31 @@ func (r *run) dump() {
 // witnessMax is how long witnesses may take to hear of the last write.
 const witnessMax = 30 * time.Second
 
+// lateMax is how long after its time a lease may end.
+const lateMax = 10 * time.Second
+
+// awaitLeases waits until all leases have ended that nobody keeps alive any more.
+func (r *run) awaitLeases(ctx context.Context) {
+	ctx, cancel := r.patience(ctx, drive.LeaseMax+lateMax)
+	defer cancel()
+	to, left := drive.Store{Store: r.arena.everybody}, []string{"they can't be read"}
+	for {
+		c := drive.Look()
+		drive.Issue(ctx, r.history, to, c)
+		if c.Outcome == history.Answered {
+			left = c.Leased()
+		}
+		switch {
+		case len(left) == 0:
+			return
+		case ctx.Err() != nil:
+			r.fail(fmt.Errorf("leases of keys don't end after their time: %q", left))
+			return
+		}
+		wait(ctx, 200*time.Millisecond)
+	}
+}
+
 // finish writes once more, and waits until all witnesses have seen it.
 func (r *run) finish(ctx context.Context) {
 	if err := r.settle(ctx); err != nil {
@@ -255,6 +284,7 @@ func (r *run) finish(ctx context.Context) {
 		return
 	}
 	r.complete = true
+	r.awaitLeases(ctx)
 	last := r.history.Seen()
 	ctx, cancel := r.patience(ctx, witnessMax)
 	defer cancel()

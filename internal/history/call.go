@@ -1,9 +1,6 @@
 package history
 
-import (
-	"fmt"
-	"time"
-)
+import "time"
 
 // Kind is what a request or an action is.
 type Kind int
@@ -80,6 +77,12 @@ type Part struct {
 	Prev    []Pair `json:"prev,omitempty"`
 }
 
+// Numbers of those that are no clients: the ends of leases, and watches.
+const (
+	endClient   = -1
+	watchClient = -2
+)
+
 // Call is a request and what was answered, and when. Begin and End are since the
 // beginning of the history.
 type Call struct {
@@ -92,11 +95,6 @@ type Call struct {
 	Revision  int64         `json:"revision,omitempty"`
 	Succeeded bool          `json:"succeeded,omitempty"`
 	Parts     []Part        `json:"parts,omitempty"`
-}
-
-func (c *Call) String() string {
-	return fmt.Sprintf("client %d, %v to %v: %+v → %+v at %d, succeeded %v, outcome %d %s",
-		c.Client, c.Begin, c.End, c.Request, c.Parts, c.Revision, c.Succeeded, c.Outcome, c.Error)
 }
 
 // Branch is the actions that ran, or would have.
@@ -127,4 +125,17 @@ func (c *Call) wrote() bool {
 		}
 	}
 	return false
+}
+
+// Leased are the keys in the answer that hang on leases.
+func (c *Call) Leased() []string {
+	var keys []string
+	for _, part := range c.Parts {
+		for _, p := range part.Pairs {
+			if p.Lease != 0 {
+				keys = append(keys, p.Key)
+			}
+		}
+	}
+	return keys
 }

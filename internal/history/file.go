@@ -6,15 +6,14 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"time"
 )
 
 // line is a line of a file: one of its fields is set.
 type line struct {
 	// LeaseSlack is on the first line.
-	LeaseSlack *time.Duration `json:"lease_slack,omitempty"`
-	Call       *Call          `json:"call,omitempty"`
-	Watch      *Watch         `json:"watch,omitempty"`
+	LeaseSlack *int   `json:"lease_slack_percent,omitempty"`
+	Call       *Call  `json:"call,omitempty"`
+	Watch      *Watch `json:"watch,omitempty"`
 	// Witness and Told go with Watch.
 	Witness bool   `json:"witness,omitempty"`
 	Told    []Told `json:"told,omitempty"`

@@ -34,7 +34,7 @@ func TestFile(t *testing.T) {
 	}
 }
 
-func texts(problems []error) []string {
+func texts(problems []*Problem) []string {
 	var list []string
 	for _, p := range problems {
 		list = append(list, p.Error())

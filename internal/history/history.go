@@ -8,8 +8,9 @@ import (
 
 // History collects calls and watches. It may be used from any goroutine.
 type History struct {
-	// LeaseSlack is how much too early a lease may end, because clocks are wrong.
-	LeaseSlack time.Duration
+	// LeaseSlack is how much too early a lease may end, in percent of its time,
+	// because clocks are wrong.
+	LeaseSlack int
 
 	begin time.Time
 	// seen is the highest revision of any answer.
@@ -86,7 +87,7 @@ func (h *History) Calls() []*Call {
 // was told, ascending.
 func (h *History) Revisions() []int64 {
 	var all []int64
-	for _, e := range h.Witnesses()[0].events() {
+	for e := range h.Witnesses()[0].events() {
 		if n := len(all); n == 0 || all[n-1] != e.Mod {
 			all = append(all, e.Mod)
 		}

@@ -24,7 +24,7 @@ type placed struct {
 // Verdict is what clients and watches cannot have been told.
 type Verdict struct {
 	// Problems is empty if all is well.
-	Problems []error
+	Problems []*Problem
 	// Calls and Answered count requests; Revisions those that changed something;
 	// Watches and Told watches and their responses.
 	Calls, Answered, Revisions, Watches, Told int
@@ -34,15 +34,16 @@ type Verdict struct {
 	compacts []*Call
 }
 
-func (v *Verdict) fail(format string, args ...any) {
-	v.Problems = append(v.Problems, fmt.Errorf(format, args...))
+// fail notes what was told at a time and cannot be.
+func (v *Verdict) fail(at time.Duration, format string, args ...any) {
+	v.Problems = append(v.Problems, &Problem{At: at, Text: fmt.Sprintf(format, args...)})
 }
 
 // Judge holds everything against what the first witness was told. Nothing may be
 // recorded any more, and every witness must have been told of the last change.
 func (h *History) Judge() *Verdict {
 	v := &Verdict{Calls: len(h.calls), Watches: len(h.watches), compacts: h.compacts}
-	v.past, v.Problems = newPast(h.witnesses[0].events())
+	v.past = newPast(h.witnesses[0], v.fail)
 	v.Revisions = len(v.past.entries)
 	for _, c := range h.calls {
 		if c.Outcome == Answered {
@@ -52,7 +53,7 @@ func (h *History) Judge() *Verdict {
 	}
 	sightings := sightings(h.watches)
 	v.placeUnknown(h.calls, sightings)
-	v.placeEnded(h.calls, h.LeaseSlack)
+	v.placeEnded(h.calls, sightings, h.LeaseSlack)
 	v.inOrder(sightings)
 	v.linearizable()
 	v.leases(h.calls)
@@ -89,12 +90,13 @@ func (v *Verdict) place(c *Call) {
 func (v *Verdict) placeWrite(c *Call) {
 	i := v.past.at(c.Revision)
 	if i < 0 {
-		v.fail("no watch saw this write: %v", c)
+		v.fail(c.End, "no watch saw this write:\n  %v\n  the last before it: %s", c,
+			v.past.lastBefore(c.Revision))
 		return
 	}
 	e := v.past.entries[i]
 	if e.owner != nil {
-		v.fail("two writes have a revision: %v and %v", e.owner, c)
+		v.fail(c.End, "two writes have a revision:\n  %v\n  %v", e.owner, c)
 		return
 	}
 	e.owner = c
@@ -114,16 +116,18 @@ func (v *Verdict) put(c *Call, end time.Duration, wrote bool) {
 func (v *Verdict) compare(c *Call, s state) {
 	succeeded, parts, _ := s.do(&c.Request, c.Revision)
 	if succeeded != c.Succeeded || !reflect.DeepEqual(parts, c.Parts) {
-		v.fail("%v\n  should have been %+v, succeeded %v, in\n  %+v", c, parts, succeeded, s)
+		due := *c
+		due.Succeeded, due.Parts = succeeded, parts
+		v.fail(c.End, "%v\n  should have been told %s", c, due.told())
 	}
 }
 
 // made checks that a call explains all that happened at an entry.
 func (v *Verdict) made(c *Call, i int) {
 	e := v.past.entries[i]
-	_, _, events := v.past.before(i).do(&c.Request, e.revision)
-	if !slices.Equal(events, e.events) {
-		v.fail("%v\n  makes %+v, but watches saw %+v", c, events, e.events)
+	_, _, made := v.past.before(i).do(&c.Request, e.revision)
+	if !slices.Equal(made, e.events) {
+		v.fail(c.End, "%v\n  makes %s\n  but watches saw %s", c, events(made), events(e.events))
 	}
 }
 
@@ -136,7 +140,7 @@ func (v *Verdict) placeRevoke(c *Call) {
 		}
 	}
 	if keys := v.past.state(c.Revision).leased(c.Lease); len(keys) > 0 {
-		v.fail("%v, but there still is %q", c, keys)
+		v.fail(c.End, "%v\n  but there still is %q", c, keys)
 	}
 	v.put(c, c.End, false)
 }

@@ -60,25 +60,29 @@ func TestVerdict(t *testing.T) {
 		t.Fatalf("all is well, but %v", v.Problems)
 	}
 	for want, breaks := range map[string]func(h *History){
-		"no watch saw this write":  func(h *History) { h.calls[1].Revision = 4 },
-		"watches saw":              func(h *History) { h.calls[1].Then[0].Value = "3" },
-		"should have been":         func(h *History) { h.calls[2].Parts[0].Count = 3 },
-		"succeeded true":           func(h *History) { h.calls[3].Ifs[0].Mod = 2 },
-		"nobody did":               func(h *History) { h.calls = h.calls[1:] },
-		"two writes have":          func(h *History) { h.calls = append(h.calls, h.calls[0]) },
-		"was refused, but":         func(h *History) { h.calls[0].Outcome = Refused },
-		"before what was answered": func(h *History) { h.calls[0].Begin, h.calls[0].End = 5, 6 },
-		"porcupine":                func(h *History) { h.calls[2].Revision = 2 },
-		"response 1 at 3":          func(h *History) { h.watches[0].told[1].Events[0].Value = "x" },
-		"with 0 events lacks":      func(h *History) { h.watches[0].told[1].Events = nil },
-		"after one at 3":           func(h *History) { h.watches[0].told[2].Revision = 2 },
+		"no watch saw this write": func(h *History) { h.calls[1].Revision = 4 },
+		"but watches saw":         func(h *History) { h.calls[1].Then[0].Value = "3" },
+		"should have been":        func(h *History) { h.calls[2].Parts[0].Count = 3 },
+		"told then [nothing]":     func(h *History) { h.calls[3].Ifs[0].Mod = 2 },
+		"nobody did":              func(h *History) { h.calls = h.calls[1:] },
+		"two writes have":         func(h *History) { h.calls = append(h.calls, h.calls[0]) },
+		"was refused, but":        func(h *History) { h.calls[0].Outcome = Refused },
+		"before what was answered": func(h *History) {
+			h.calls[0].Begin, h.calls[0].End = 5, 6
+		},
+		"porcupine": func(h *History) { h.calls[2].Revision = 2 },
+		"response 1,": func(h *History) {
+			h.watches[0].told[1].Events[0].Value = "x"
+		},
+		"response 1 (0.0000 s: up to 3)": func(h *History) { h.watches[0].told[1].Events = nil },
+		"comes after one at 3":           func(h *History) { h.watches[0].told[2].Revision = 2 },
 		"the event is": func(h *History) {
 			h.witnesses[0].told[0].Events[0].Version = 2
 		},
-		"3 follows 4":            func(h *History) { h.witnesses[0].told[0].Events[0].Mod = 4 },
-		"client -2":              func(h *History) { h.watches[0].told[2].At = 2 },
-		"with 1 events lacks":    func(h *History) { h.watches[0].told[0].Revision = 3 },
-		"nobody has forgotten 1": func(h *History) { h.calls[2].askPast(Forgotten) },
+		"was told 3 after 4":      func(h *History) { h.witnesses[0].told[0].Events[0].Mod = 4 },
+		"a watch was told up to":  func(h *History) { h.watches[0].told[2].At = 2 },
+		"up to 3 at 2 a = \"1\")": func(h *History) { h.watches[0].told[0].Revision = 3 },
+		"nobody has forgotten 1":  func(h *History) { h.calls[2].askPast(Forgotten) },
 		"1 was forgotten before": func(h *History) {
 			h.calls[2].askPast(Answered)
 			h.compacts = []*Call{{

@@ -14,7 +14,7 @@ func sightings(watches []*Watch) []placed {
 	for _, w := range watches {
 		for _, t := range w.told {
 			if t.Error == "" {
-				c := &Call{Client: -2, End: t.At, Revision: t.Revision}
+				c := &Call{Client: watchClient, End: t.At, Revision: t.Revision}
 				seen = append(seen, placed{call: c, end: t.At, revision: t.Revision})
 			}
 		}
@@ -37,7 +37,8 @@ func (v *Verdict) inOrder(sightings []placed) {
 			ended = ended[1:]
 		}
 		if p.revision < last.revision || p.wrote && p.revision == last.revision {
-			v.fail("%v\n  is before what was answered before it:\n  %v", p.call, last.call)
+			v.fail(p.call.End, "%v\n  is before what was answered before it:\n  %v", p.call,
+				last.call)
 		}
 	}
 }
@@ -45,23 +46,47 @@ func (v *Verdict) inOrder(sightings []placed) {
 const (
 	// pieceEntries is how much of the past porcupine gets at a time: what it
 	// needs grows with the square.
-	pieceEntries = 1000
+	pieceEntries = 500
 	pieceTime    = 20 * time.Second
 )
 
 // linearizable has porcupine look for an order, piece by piece. inOrder has
 // looked at all of it before; this is somebody else's opinion.
 func (v *Verdict) linearizable() {
-	calls := slices.Clone(v.placed)
-	slices.SortStableFunc(calls, func(a, b placed) int { return cmp.Compare(a.index, b.index) })
+	calls := strictest(v.placed)
 	for first := -1; len(calls) > 0; first += pieceEntries {
 		n, _ := slices.BinarySearchFunc(calls, first+pieceEntries,
 			func(p placed, index int) int { return cmp.Compare(p.index, index) })
 		if got := orderable(calls[:n], first); got != porcupine.Ok {
-			v.fail("porcupine: the history after %d is %v", first, got)
+			v.fail(calls[n-1].begin, "porcupine: the history up to %v is %v", calls[n-1].call, got)
 		}
 		calls = calls[n:]
 	}
+}
+
+// strictest are calls by their places, of the reads in a place only the one that
+// begins last and the one that ends first: where these two fit, all do.
+func strictest(all []placed) []placed {
+	all = slices.Clone(all)
+	slices.SortStableFunc(all, func(a, b placed) int { return cmp.Compare(a.index, b.index) })
+	var calls []placed
+	for first, next := 0, 0; first < len(all); first = next {
+		var reads []placed
+		for next = first; next < len(all) && all[next].index == all[first].index; next++ {
+			if all[next].wrote {
+				calls = append(calls, all[next])
+			} else {
+				reads = append(reads, all[next])
+			}
+		}
+		if len(reads) > 2 {
+			begin := func(a, b placed) int { return cmp.Compare(a.begin, b.begin) }
+			end := func(a, b placed) int { return cmp.Compare(a.end, b.end) }
+			reads = []placed{slices.MaxFunc(reads, begin), slices.MinFunc(reads, end)}
+		}
+		calls = append(calls, reads...)
+	}
+	return calls
 }
 
 // orderable looks for an order of calls that begins with the entry first, or

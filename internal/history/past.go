@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"slices"
 	"sort"
+	"time"
 )
 
 // entry is a revision at which something changed.
@@ -24,19 +25,16 @@ type past struct {
 	marks []state
 }
 
-// newPast makes the past of what a watch from the first revision was told,
-// and returns what cannot be.
-func newPast(events []Event) (*past, []error) {
+// newPast makes the past of what a watch from the first revision was told, and
+// calls fail for what cannot be.
+func newPast(w *Watch, fail func(at time.Duration, format string, args ...any)) *past {
 	h := &past{}
-	var problems []error
 	var now state
-	for i := range events {
-		e := &events[i]
+	for e, at := range w.events() {
 		n := len(h.entries)
 		if n == 0 || h.entries[n-1].revision != e.Mod {
 			if n > 0 && e.Mod < h.entries[n-1].revision {
-				problems = append(problems,
-					fmt.Errorf("%d follows %d", e.Mod, h.entries[n-1].revision))
+				fail(at, "%v was told %d after %d", w, e.Mod, h.entries[n-1].revision)
 			}
 			if n%markEvery == 0 {
 				h.marks = append(h.marks, slices.Clone(now))
@@ -44,13 +42,22 @@ func newPast(events []Event) (*past, []error) {
 			h.entries = append(h.entries, &entry{revision: e.Mod})
 		}
 		if err := follows(now, e); err != nil {
-			problems = append(problems, err)
+			fail(at, "%v: %v", w, err)
 		}
 		now = now.apply(e)
 		last := h.entries[len(h.entries)-1]
 		last.events = append(last.events, *e)
 	}
-	return h, problems
+	return h
+}
+
+// lastBefore tells what happened at the last entry below a revision.
+func (h *past) lastBefore(rev int64) string {
+	i := h.index(rev - 1)
+	if i < 0 {
+		return "nothing"
+	}
+	return events(h.entries[i].events)
 }
 
 // follows checks what an event says of its key's past.
@@ -60,14 +67,14 @@ func follows(now state, e *Event) error {
 	want.Create, want.Version = old.Create, old.Version+1
 	switch {
 	case e.Deleted && old.Version == 0:
-		return fmt.Errorf("%+v deletes what is not there", e)
+		return fmt.Errorf("%v, which was not there", e)
 	case e.Deleted:
 		want.Pair = Pair{Key: e.Key, Mod: e.Mod}
 	case old.Version == 0:
 		want.Create = e.Mod
 	}
 	if *e != want {
-		return fmt.Errorf("the event is %+v, expected %+v", *e, want)
+		return fmt.Errorf("the event is %v, expected %v", e, &want)
 	}
 	return nil
 }

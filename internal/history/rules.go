@@ -17,7 +17,7 @@ func (v *Verdict) leases(calls []*Call) {
 		for _, a := range c.Then {
 			r := revoked[a.Lease]
 			if c.Outcome == Answered && c.Succeeded && r != nil && r.End < c.Begin {
-				v.fail("%v\n  uses a lease that has gone by\n  %v", c, r)
+				v.fail(c.End, "%v\n  uses a lease that has gone by\n  %v", c, r)
 			}
 		}
 	}
@@ -37,9 +37,9 @@ func (v *Verdict) compacted(calls []*Call) {
 		}
 		switch {
 		case c.Outcome == Forgotten && !possible:
-			v.fail("nobody has forgotten %d: %v", c.At, c)
+			v.fail(c.End, "nobody has forgotten %d: %v", c.At, c)
 		case c.Outcome == Answered && certain && !c.Weak:
-			v.fail("%d was forgotten before: %v", c.At, c)
+			v.fail(c.End, "%d was forgotten before: %v", c.At, c)
 		}
 	}
 }
@@ -62,8 +62,8 @@ func (v *Verdict) watched(w *Watch) {
 			e := &t.Events[i]
 			want := due.next()
 			if want == nil || !v.tells(e, want, t.At) || e.Mod <= mark {
-				v.fail("%v, response %d at %d, after mark %d: told %+v, due %+v", w, n, t.Revision,
-					mark, e, want)
+				v.fail(t.At, "%v\n  was told up to %d, and now (response %d, %v)\n  %v\n"+
+					"  due is %s", w, mark, n, &t, e, dueText(want))
 				return
 			}
 			due.pop()
@@ -72,12 +72,11 @@ func (v *Verdict) watched(w *Watch) {
 			continue
 		}
 		if want := due.next(); want != nil && want.Mod <= t.Revision {
-			v.fail("%v, response %d at %d (progress %v) with %d events lacks %+v", w, n,
-				t.Revision, t.Progress, len(t.Events), want)
+			v.fail(t.At, "%v\n  response %d (%v)\n  lacks %v", w, n, &t, want)
 			return
 		}
 		if t.Revision < mark {
-			v.fail("%v: response %d %+v after one at %d: %+v", w, n, t, mark, w.told[max(0, n-3):n])
+			v.fail(t.At, "%v\n  response %d (%v)\n  comes after one at %d", w, n, &t, mark)
 		}
 		mark = t.Revision
 	}
@@ -94,6 +93,14 @@ func (v *Verdict) tells(told, want *Event, at time.Duration) bool {
 	return *told == bare && slices.ContainsFunc(v.compacts, func(c *Call) bool {
 		return c.At >= want.Mod && c.Begin < at
 	})
+}
+
+// dueText is an event that is due, if there is one.
+func dueText(e *Event) string {
+	if e == nil {
+		return "nothing"
+	}
+	return e.String()
 }
 
 // due is what a watch must be told, if it goes on long enough, one after the

@@ -47,9 +47,9 @@ func (v *Verdict) own(c *Call, i int) {
 	e := v.past.entries[i]
 	switch {
 	case c.Outcome != Unknown:
-		v.fail("was refused, but is at %d: %v", e.revision, c)
+		v.fail(c.End, "was refused, but is at %d:\n  %v", e.revision, c)
 	case e.owner != nil:
-		v.fail("%d is of %v and of %v", e.revision, e.owner, c)
+		v.fail(c.End, "revision %d is of two:\n  %v\n  %v", e.revision, e.owner, c)
 	default:
 		e.owner, c.Revision = c, e.revision
 		v.made(c, i)
@@ -102,7 +102,8 @@ func whenSeen(sightings []placed) func(rev int64) time.Duration {
 }
 
 // placeEnded explains what is left by the ends of leases.
-func (v *Verdict) placeEnded(calls []*Call, slack time.Duration) {
+func (v *Verdict) placeEnded(calls []*Call, sightings []placed, slack int) {
+	firstSeen := whenSeen(sightings)
 	byLease := map[int64][]*Call{}
 	for _, c := range calls {
 		if c.Kind == Grant || c.Kind == KeepAlive || c.Kind == Revoke {
@@ -115,11 +116,12 @@ func (v *Verdict) placeEnded(calls []*Call, slack time.Duration) {
 		}
 		lease := v.ends(i)
 		if lease == 0 {
-			v.fail("nobody did what happened at %d: %+v", e.revision, e.events)
+			v.fail(firstSeen(e.revision), "nobody did what happened at %d: %s", e.revision,
+				events(e.events))
 			continue
 		}
 		e.owner = &Call{
-			Client: -1, Request: Request{Kind: Revoke, Lease: lease}, Revision: e.revision,
+			Client: endClient, Request: Request{Kind: Revoke, Lease: lease}, Revision: e.revision,
 			Begin: endOf(byLease[lease], slack),
 		}
 		v.put(e.owner, forever, true)
@@ -127,8 +129,8 @@ func (v *Verdict) placeEnded(calls []*Call, slack time.Duration) {
 }
 
 // endOf is when a lease can have ended at the earliest, by the calls about it and
-// by clocks that may be wrong.
-func endOf(calls []*Call, slack time.Duration) time.Duration {
+// by clocks that may be wrong, by a slack in percent.
+func endOf(calls []*Call, slack int) time.Duration {
 	var end time.Duration
 	for _, c := range calls {
 		switch {
@@ -136,7 +138,7 @@ func endOf(calls []*Call, slack time.Duration) time.Duration {
 			return min(end, c.Begin)
 		case c.Outcome == Answered:
 			ttl := time.Duration(c.TTL) * time.Second
-			end = max(end, c.Begin+max(0, ttl-slack))
+			end = max(end, c.Begin+ttl*time.Duration(100-slack)/100)
 		}
 	}
 	return end

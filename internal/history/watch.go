@@ -1,7 +1,7 @@
 package history
 
 import (
-	"fmt"
+	"iter"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -44,11 +44,6 @@ type Event struct {
 	Prev    Pair `json:"prev"`
 }
 
-func (w *Watch) String() string {
-	return fmt.Sprintf("watch of [%q, %q) from %d on node %d at %v", w.From, w.To, w.Start, w.Node,
-		w.Begin)
-}
-
 // Tell adds what the watch was told.
 func (w *Watch) Tell(t Told) {
 	w.mu.Lock()
@@ -77,10 +72,15 @@ func (w *Watch) Failure() string {
 	return ""
 }
 
-func (w *Watch) events() []Event {
-	var all []Event
-	for _, t := range w.Told() {
-		all = append(all, t.Events...)
+// events are all that it was told, each with the time.
+func (w *Watch) events() iter.Seq2[*Event, time.Duration] {
+	return func(yield func(*Event, time.Duration) bool) {
+		for _, t := range w.Told() {
+			for i := range t.Events {
+				if !yield(&t.Events[i], t.At) {
+					return
+				}
+			}
+		}
 	}
-	return all
 }

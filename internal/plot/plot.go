@@ -29,6 +29,7 @@ type Chart struct {
 	From, To float64
 	Panels   []Panel
 	Bands    []Band
+	Marks    []Mark
 }
 
 // Panel is a part of a chart with an axis of values of its own, from 0.
@@ -59,6 +60,13 @@ type Band struct {
 	Bad bool
 }
 
+// Mark is a moment that all panels show.
+type Mark struct {
+	At float64
+	// Text is shown to whoever points at the mark.
+	Text string
+}
+
 // The measures of the picture, in pixels.
 const (
 	width       = 1200
@@ -78,6 +86,7 @@ text { font: 12px system-ui, sans-serif; fill: #76808a }
 .head { font-weight: 600 } .faint { font-size: 11px }
 .rule { stroke: #8c959f; stroke-opacity: .3 }
 .band { fill: #8c959f; fill-opacity: .22 } .bad { fill: #d1242f; fill-opacity: .4 }
+.mark { fill: #d1242f }
 .s0 { stroke: #16998b } .s1 { stroke: #8250df } .s2 { stroke: #d1242f } .s3 { stroke: #bf8700 }
 polyline { fill: none; stroke-width: 1.4; stroke-linejoin: round }
 .bar { stroke: none } .bar.s0 { fill: #16998b } .bar.s1 { fill: #8250df }
@@ -126,6 +135,7 @@ func (c *Chart) WriteSVG(to io.Writer) error {
 		y := head + float64(i*(panelHeight+panelGap)) + panelGap
 		c.drawBands(s, y)
 		c.drawPanel(s, &c.Panels[i], y)
+		c.drawMarks(s, y)
 	}
 	c.drawTimes(s, height-bottom)
 	s.printf("</svg>\n")
@@ -150,6 +160,13 @@ func (c *Chart) drawBands(s svg, y float64) {
 		s.printf("<rect x=\"%.1f\" y=\"%.1f\" width=\"%.1f\" height=\"%d\" class=\"%s\">"+
 			"<title>%s</title></rect>\n", c.x(b.From), y, max(1, c.x(b.To)-c.x(b.From)),
 			panelHeight, class, escape(b.Text))
+	}
+}
+
+func (c *Chart) drawMarks(s svg, y float64) {
+	for _, m := range c.Marks {
+		s.printf("<rect x=\"%.1f\" y=\"%.1f\" width=\"2\" height=\"%d\" class=\"mark\">"+
+			"<title>%s</title></rect>\n", c.x(m.At)-1, y, panelHeight, escape(m.Text))
 	}
 }
 

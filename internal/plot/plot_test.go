@@ -34,6 +34,7 @@ func fixture() *Chart {
 			{From: 20, To: 20, Text: "\"restart\""},
 			{From: 25, To: 40, Text: "beyond the end", Bad: true},
 		},
+		Marks: []Mark{{At: 12, Text: "<stale>"}},
 	}
 }
 

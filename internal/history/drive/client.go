@@ -40,7 +40,7 @@ func (c *Client) Run(ctx context.Context) {
 	}
 }
 
-func (c *Client) key() string { return c.keys[c.Rng.IntN(len(c.keys))] }
+func (c *Client) key() string { return anyKey(c.Rng) }
 
 // span is a range of some keys, or one key.
 func (c *Client) span() (from, to string) {

@@ -1,8 +1,9 @@
 // Package drive puts load on a cluster and writes down what came of it.
 //
 // It owns clients that do one random thing after the other on few keys, so that
-// they get in each other's way, and watches that come, stop and resume. What
-// they speak is a Target: etcd's API by clientv3, or anything that is a kv.Store.
+// they get in each other's way, readers, keepers of leases, and watches
+// that come, stop and resume. What they speak is a Target: etcd's API by clientv3,
+// or anything that is a kv.Store.
 //
 //	Client ── draws a Request ──▶ Target.Send ──▶ history.Call ─┐
 //	Watcher ── begins a Watch ──▶ Target.Follow ──▶ Watch.Tell ─┴▶ History
@@ -48,6 +49,11 @@ const (
 	keyEnd   = 'i'
 )
 
+// anyKey is one of Keys.
+func anyKey(rng *rand.Rand) string {
+	return fmt.Sprintf("%c/%d", keyFirst+rng.IntN(keyEnd-keyFirst), rng.IntN(2))
+}
+
 // Splits are the keys that part n shards, each with keys of its own: 1 to 8.
 func Splits(n int) []string {
 	var splits []string
@@ -72,6 +78,16 @@ func Mark(key, value string) *history.Call {
 	return &history.Call{
 		Client:  -3,
 		Request: one(history.Action{Kind: history.Put, From: key, Value: value}),
+	}
+}
+
+// Look is a read of all keys in use that no client makes.
+func Look() *history.Call {
+	return &history.Call{
+		Client: -3,
+		Request: one(history.Action{
+			Kind: history.Get, From: string(keyFirst), To: string(keyEnd),
+		}),
 	}
 }
 
