@@ -76,9 +76,7 @@ func (c *Client) draw() history.Request {
 			Kind: history.Delete, From: c.key(), PrevKV: c.Rng.IntN(2) == 0,
 		})
 	case n < 32:
-		return one(history.Action{
-			Kind: history.Delete, From: from, To: to, PrevKV: c.Rng.IntN(2) == 0,
-		})
+		return c.sweep()
 	case n < 60:
 		return c.read(from, to, n < 40)
 	case n < 75:
@@ -91,6 +89,20 @@ func (c *Client) draw() history.Request {
 		return history.Request{Kind: history.Revoke, Lease: c.lease}
 	}
 	return history.Request{Kind: history.KeepAlive, Lease: c.lease}
+}
+
+// sweep deletes what begins with a letter, seldom everything: what hangs on leases
+// has to live until they end.
+func (c *Client) sweep() history.Request {
+	from := keyFirst + c.Rng.IntN(keyEnd-keyFirst)
+	a := history.Action{
+		Kind: history.Delete, From: string(rune(from)), To: string(rune(from + 1)),
+		PrevKV: c.Rng.IntN(2) == 0,
+	}
+	if c.Rng.IntN(20) == 0 {
+		a.From, a.To = string(keyFirst), string(keyEnd)
+	}
+	return one(a)
 }
 
 func (c *Client) read(from, to string, weak bool) history.Request {

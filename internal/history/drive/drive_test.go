@@ -41,11 +41,19 @@ func judged(t *testing.T, store kv.Store) *history.Verdict {
 		c := &Client{History: h, Target: to, ID: i, Rng: rng(i), Pause: 10 * time.Millisecond}
 		load.Go(func() { c.Run(ctx) })
 	}
+	for i := range 2 {
+		k := &Keeper{History: h, Target: to, ID: 10 + i, Rng: rng(10 + i)}
+		r := &Reader{
+			History: h, Target: to, ID: 20 + i, Rng: rng(20 + i), Pause: 20 * time.Millisecond,
+		}
+		load.Go(func() { k.Run(ctx) })
+		load.Go(func() { r.Run(ctx) })
+	}
 	watcher := Watcher{History: h, Targets: []Target{to, to}, Rng: rng(200)}
 	load.Go(func() { watcher.Run(ctx) })
 	compactor := Compactor{History: h, Target: to, Rng: rng(300), Pause: time.Second}
 	load.Go(func() { compactor.Run(ctx) })
-	<-time.After(10 * time.Second)
+	<-time.After(20 * time.Second)
 	cancel()
 	load.Wait()
 	last := Mark("z", "end")
@@ -109,10 +117,20 @@ func (l *liar) Txn(ctx context.Context, req kv.TxnRequest) (kv.TxnResponse, erro
 	return resp, err
 }
 
+// miser is a store that renews no lease, and says that it did.
+type miser struct{ *kvfake.Store }
+
+func (m miser) LeaseKeepAlive(ctx context.Context, id kv.LeaseID) (kv.Lease, error) {
+	lease, err := m.Store.LeaseTimeToLive(ctx, id, false)
+	lease.TTL = lease.Granted
+	return lease, err
+}
+
 // TestBadStores: what breaks a promise is found.
 func TestBadStores(t *testing.T) {
 	for name, store := range map[string]func() kv.Store{
 		"forgetful": func() kv.Store { return &forgetful{Store: kvfake.New()} },
+		"miser":     func() kv.Store { return miser{kvfake.New()} },
 		"liar":      func() kv.Store { return &liar{Store: kvfake.New()} },
 	} {
 		t.Run(name, func(t *testing.T) {

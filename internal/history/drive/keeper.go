@@ -38,8 +38,9 @@ func (k *Keeper) Run(ctx context.Context) {
 		for range k.Rng.IntN(4) {
 			k.rest(ctx, time.Duration(float64(ttl)*(0.2+0.7*k.Rng.Float64())*float64(time.Second)))
 			k.issue(ctx, history.Request{Kind: history.KeepAlive, Lease: grant.Lease})
+			k.furnish(ctx, grant.Lease)
 		}
-		if k.Rng.IntN(6) == 0 {
+		if k.Rng.IntN(8) == 0 {
 			k.issue(ctx, history.Request{Kind: history.Revoke, Lease: grant.Lease})
 		}
 		k.watchOver(ctx, grant.Lease, time.Duration(ttl)*time.Second)
@@ -63,14 +64,20 @@ func (k *Keeper) key() string {
 }
 
 // watchOver reads everything until no key is left of a lease, or its time is up
-// and a little more.
+// and a little more. In the first half of that others may have deleted what was on
+// it, and it is furnished again.
 func (k *Keeper) watchOver(ctx context.Context, lease int64, ttl time.Duration) {
-	for end := k.History.Now() + ttl + ttl/2; k.History.Now() < end && ctx.Err() == nil; {
+	begin := k.History.Now()
+	for now := begin; now < begin+ttl+ttl/2 && ctx.Err() == nil; now = k.History.Now() {
 		k.rest(ctx, ttl/8)
 		c := k.issue(ctx, one(history.Action{
 			Kind: history.Get, From: string(keyFirst), To: string(keyEnd),
 		}))
-		if c.Outcome == history.Answered && !holds(c, lease) {
+		switch {
+		case c.Outcome != history.Answered || holds(c, lease):
+		case now < begin+ttl/2:
+			k.furnish(ctx, lease)
+		default:
 			return
 		}
 	}
