@@ -16,7 +16,7 @@ var kinds = []kind{
 	{"kill", 10, false, 0, 5 * time.Second, drawKill},
 	{"restart-all", 3, true, 0, 0, func(*draw) fault { return restartAll{} }},
 	{"rolling-restart", 2, true, 0, 0, func(*draw) fault { return rollingRestart{} }},
-	{"hunt", 10, false, 4 * time.Second, 12 * time.Second, drawHunt},
+	{"hunt", 25, false, 4 * time.Second, 12 * time.Second, drawHunt},
 	{"stop", 8, false, 300 * ms, 6 * time.Second, drawStop},
 	{"wipe", 2, true, 0, 2 * time.Second, func(d *draw) fault { return wipe{d.IntN(d.nodes)} }},
 	{"halves", 5, false, 500 * ms, 10 * time.Second, drawHalves},

@@ -77,10 +77,12 @@ type Part struct {
 	Prev    []Pair `json:"prev,omitempty"`
 }
 
-// Numbers of those that are no clients: the ends of leases, and watches.
+// Numbers of those that are no clients: the ends of leases, watches, and who makes
+// the test.
 const (
 	endClient   = -1
 	watchClient = -2
+	Harness     = -3
 )
 
 // Call is a request and what was answered, and when. Begin and End are since the

@@ -28,12 +28,16 @@ func seconds(d time.Duration) string {
 func (c *Call) String() string {
 	switch c.Client {
 	case endClient:
-		return fmt.Sprintf("the end of lease %d, not before %s", c.Lease, seconds(c.Begin))
+		return fmt.Sprintf("the end of lease %d at revision %d, seen at %s and due at %s at the "+
+			"earliest\n  by %s", c.Lease, c.Revision, seconds(c.End), seconds(c.Begin), c.Error)
 	case watchClient:
 		return fmt.Sprintf("%s: a watch was told up to %d", seconds(c.End), c.Revision)
 	}
-	text := fmt.Sprintf("client %d, %s to %s: %v", c.Client, seconds(c.Begin), seconds(c.End),
-		&c.Request)
+	client := fmt.Sprintf("client %d", c.Client)
+	if c.Client == Harness {
+		client = "the harness"
+	}
+	text := fmt.Sprintf("%s, %s to %s: %v", client, seconds(c.Begin), seconds(c.End), &c.Request)
 	switch c.Outcome {
 	case Unknown:
 		text += " → no answer"

@@ -122,24 +122,28 @@ func (v *Verdict) placeEnded(calls []*Call, sightings []placed, slack int) {
 		}
 		e.owner = &Call{
 			Client: endClient, Request: Request{Kind: Revoke, Lease: lease}, Revision: e.revision,
-			Begin: endOf(byLease[lease], slack),
+			End: firstSeen(e.revision),
+		}
+		var because *Call
+		if e.owner.Begin, because = endOf(byLease[lease], slack); because != nil {
+			e.owner.Error = because.String()
 		}
 		v.put(e.owner, forever, true)
 	}
 }
 
-// endOf is when a lease can have ended at the earliest, by the calls about it and
-// by clocks that may be wrong, by a slack in percent.
-func endOf(calls []*Call, slack int) time.Duration {
-	var end time.Duration
+// endOf is when a lease can have ended at the earliest, by clocks that may be wrong, by
+// a slack in percent, and the call because of which it is no earlier, if there is one.
+func endOf(calls []*Call, slack int) (end time.Duration, because *Call) {
 	for _, c := range calls {
-		switch {
-		case c.Kind == Revoke:
-			return min(end, c.Begin)
-		case c.Outcome == Answered:
-			ttl := time.Duration(c.TTL) * time.Second
-			end = max(end, c.Begin+ttl*time.Duration(100-slack)/100)
+		if c.Kind == Revoke {
+			return min(end, c.Begin), because
+		}
+		ttl := time.Duration(c.TTL) * time.Second
+		due := c.Begin + ttl*time.Duration(100-slack)/100
+		if c.Outcome == Answered && due > end {
+			end, because = due, c
 		}
 	}
-	return end
+	return end, because
 }

@@ -76,7 +76,7 @@ func Issue(ctx context.Context, h *history.History, to Target, c *history.Call) 
 // Mark is a put that no client makes. Values must not be used twice.
 func Mark(key, value string) *history.Call {
 	return &history.Call{
-		Client:  -3,
+		Client:  history.Harness,
 		Request: one(history.Action{Kind: history.Put, From: key, Value: value}),
 	}
 }
@@ -84,7 +84,7 @@ func Mark(key, value string) *history.Call {
 // Look is a read of all keys in use that no client makes.
 func Look() *history.Call {
 	return &history.Call{
-		Client: -3,
+		Client: history.Harness,
 		Request: one(history.Action{
 			Kind: history.Get, From: string(keyFirst), To: string(keyEnd),
 		}),
