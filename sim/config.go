@@ -4,7 +4,9 @@ import (
 	"math/rand/v2"
 	"time"
 
+	"github.com/miruvor/miruvor/internal/kv"
 	"github.com/miruvor/miruvor/internal/mutant"
+	"github.com/miruvor/miruvor/internal/oracle"
 	"github.com/miruvor/miruvor/internal/replica"
 )
 
@@ -12,6 +14,7 @@ import (
 type Config struct {
 	Seed   uint64
 	Shape  Shape
+	Sizes  Sizes
 	Load   Load
 	Net    Net
 	Faults Faults
@@ -40,6 +43,20 @@ type Edits struct {
 // Shape is what the cluster is made of.
 type Shape struct {
 	Nodes, Workers, Shards, Replicas int
+}
+
+// Sizes are those of what a short run would never fill.
+type Sizes struct {
+	// Segment is the size of a file of the log, in bytes.
+	Segment int64
+	// Window is how far the oracle's mark runs ahead at most, 0 for as far as in a
+	// real node.
+	Window kv.Revision
+}
+
+// oracleWindow begins small, and stays so.
+func (s Sizes) oracleWindow() oracle.Window {
+	return oracle.Window{First: min(s.Window, 8), Max: s.Window}
 }
 
 // Load is what clients do.
@@ -86,6 +103,9 @@ type Faults struct {
 	Partition time.Duration
 	// Stall makes a disk slow.
 	Stall time.Duration
+	// Hold has a node's writes wait, as if its engine or its log were behind; at times it
+	// takes no entries of others either.
+	Hold time.Duration
 	// Betray crashes a voter just when that could end a lease early.
 	Betray time.Duration
 	// Depose keeps a leader apart from all or most others until another leads.
@@ -137,6 +157,7 @@ func Random(seed uint64) Config {
 	cfg := Config{
 		Seed:   seed,
 		Shape:  randomShape(rng),
+		Sizes:  randomSizes(rng),
 		Load:   Load{Clients: 4 + rng.IntN(6), Length: 8 * time.Second, Keys: 4 + rng.IntN(16)},
 		Net:    randomNet(rng),
 		Faults: randomFaults(rng),
@@ -187,6 +208,13 @@ func randomShape(rng *rand.Rand) Shape {
 	return s
 }
 
+func randomSizes(rng *rand.Rand) Sizes {
+	return Sizes{
+		Segment: []int64{64 << 10, 16 << 10, 4 << 10}[rng.IntN(3)],
+		Window:  []kv.Revision{0, 0, 8, 64}[rng.IntN(4)],
+	}
+}
+
 func randomNet(rng *rand.Rand) Net {
 	n := Net{
 		Ordered:  rng.IntN(2) == 0,
@@ -233,6 +261,7 @@ func randomFaults(rng *rand.Rand) Faults {
 	f.StreamSlow = []float64{0, 0, 0.5}[rng.IntN(3)]
 	f.WriteCrash = []float64{0, 0, 0.002, 0.01}[rng.IntN(4)]
 	f.FreshCut = []float64{0, 0, 0, 0.3}[rng.IntN(4)]
+	f.Hold = draw(4, time.Second, 4*time.Second)
 	f.Depose = draw(2, 700*time.Millisecond, 3*time.Second)
 	return f
 }

@@ -10,10 +10,11 @@ import (
 
 // fields are what of a configuration can be set by name, for flags and for the shrinker.
 func (cfg *Config) fields() map[string]any {
-	shape, l, n, f := &cfg.Shape, &cfg.Load, &cfg.Net, &cfg.Faults
+	shape, sizes, l, n, f := &cfg.Shape, &cfg.Sizes, &cfg.Load, &cfg.Net, &cfg.Faults
 	return map[string]any{
 		"nodes": &shape.Nodes, "workers": &shape.Workers, "shards": &shape.Shards,
 		"replicas": &shape.Replicas,
+		"segment":  &sizes.Segment, "window": (*int64)(&sizes.Window),
 
 		"clients": &l.Clients, "length": &l.Length, "watchers": &l.Watchers, "think": &l.Think,
 		"keys": &l.Keys, "janitors": &l.Janitors, "keepers": &l.Keepers, "wardens": &l.Wardens,
@@ -25,7 +26,7 @@ func (cfg *Config) fields() map[string]any {
 		"crash": &f.Crash, "power": &f.PowerLoss, "wipe": &f.Wipe, "handover": &f.Handover,
 		"move": &f.Move, "pause": &f.Pause, "partition": &f.Partition, "stall": &f.Stall,
 		"betray": &f.Betray, "ambush": &f.Ambush, "depose": &f.Depose, "lag": &f.Lag,
-		"down":          &f.Down,
+		"down": &f.Down, "hold": &f.Hold,
 		"streamfailure": &f.StreamFailure, "votercrash": &f.VoterCrash, "tear": &f.Tear,
 		"streamslow": &f.StreamSlow, "writecrash": &f.WriteCrash, "freshcut": &f.FreshCut,
 
@@ -53,6 +54,8 @@ func set(field any, value string) error {
 	switch f := field.(type) {
 	case *int:
 		*f, err = strconv.Atoi(value)
+	case *int64:
+		*f, err = strconv.ParseInt(value, 10, 64)
 	case *uint64:
 		*f, err = strconv.ParseUint(value, 10, 64)
 	case *float64:
@@ -98,6 +101,8 @@ func fieldText(field any) string {
 	switch f := field.(type) {
 	case *int:
 		return strconv.Itoa(*f)
+	case *int64:
+		return strconv.FormatInt(*f, 10)
 	case *uint64:
 		return strconv.FormatUint(*f, 10)
 	case *float64:

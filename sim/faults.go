@@ -32,6 +32,7 @@ func (c *cluster) plague() {
 		{f.Betray, c.betray},
 		{f.Ambush, c.lieInWait},
 		{f.Depose, c.depose},
+		{f.Hold, c.holdSomebody},
 	}
 	c.instances = make([]int, len(kinds))
 	for i, kind := range kinds {
@@ -388,6 +389,7 @@ func (c *cluster) heal() {
 	for _, id := range c.order {
 		n := c.nodes[id]
 		n.pausedUntil, n.crashAfter, n.disk.stalledUntil = 0, 0, 0
+		n.hold(false, false)
 		if n.state == down {
 			n.start()
 		}

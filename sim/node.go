@@ -57,6 +57,8 @@ type plight struct {
 	pausedUntil Time
 	crashAfter  int
 	leaving     bool
+	// shedding nodes take no entries of others.
+	shedding bool
 	// died is when its last life ended, diedAppending that it did amid a write.
 	died          Time
 	diedAppending bool
@@ -98,7 +100,7 @@ func (n *node) start() {
 	}
 	var err error
 	n.log, err = raftlog.Open(raftlog.Options{
-		FS: n.fs, Dir: logDir, SegmentBytes: 64 << 10, CacheBytes: 32 << 10,
+		FS: n.fs, Dir: logDir, SegmentBytes: n.c.cfg.Sizes.Segment, CacheBytes: 32 << 10,
 		Salt: n.c.cfg.Seed<<8 | uint64(n.id), Logger: n.c.trace.logger(n.id),
 	})
 	if err != nil {
@@ -167,6 +169,7 @@ func (n *node) work(restarted bool) {
 			Incarnation: id.ReplicaIncarnation(), Engine: n.engine, Log: n.log,
 			Map: n.c.shards, Timing: n.c.timing(), Bounds: bounds(), Restarted: restarted,
 			ReadMode: n.c.cfg.ReadMode, Mutant: n.c.cfg.Mutant, Logger: n.c.trace.logger(n.id),
+			OracleWindow: n.c.cfg.Sizes.oracleWindow(),
 		}, n.now())
 		if err != nil {
 			n.c.failf("%v: open worker %d: %v", n.id, i, err)
@@ -240,7 +243,7 @@ func (n *node) receive(from kv.NodeID, m wire.Message) {
 		n.whenRunning(0, func() { n.receiveGreeting(from, m.Greeting) })
 		return
 	}
-	if !n.serves() {
+	if !n.serves() || n.sheds(&m) {
 		return
 	}
 	if m.Response != nil && watch.Owns(m.Response.ID) {
@@ -362,7 +365,7 @@ func (n *node) image(percent int) (*vfs.MemFS, error) {
 func (n *node) stop() {
 	n.state, n.boot = down, n.boot+1
 	n.threads, n.hub, n.member, n.log = nil, nil, nil, nil
-	n.pausedUntil, n.crashAfter, n.leaving = 0, 0, false
+	n.pausedUntil, n.crashAfter, n.leaving, n.shedding = 0, 0, false, false
 	n.c.lostNode(n)
 	n.c.lostWatchers(n)
 }

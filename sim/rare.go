@@ -230,6 +230,7 @@ const (
 	FaultPause
 	FaultPartition
 	FaultStall
+	FaultHold
 	FaultBetrayal
 	FaultDeposal
 	FaultAmbush
@@ -246,9 +247,10 @@ const (
 )
 
 var faultNames = [faultKinds]string{
-	"crash", "power loss", "wipe", "handover", "move", "pause", "partition", "stall", "betrayal",
-	"deposal", "ambush", "voter crash", "torn write", "crash amid a write", "cut at first",
-	"broken snapshot", "dropped message", "lost message", "repeated message", "late message",
+	"crash", "power loss", "wipe", "handover", "move", "pause", "partition", "stall",
+	"held writes", "betrayal", "deposal", "ambush", "voter crash", "torn write",
+	"crash amid a write", "cut at first", "broken snapshot", "dropped message",
+	"lost message", "repeated message", "late message",
 }
 
 func (f Fault) String() string { return faultNames[f] }

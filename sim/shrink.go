@@ -91,7 +91,7 @@ func noFaults() []func(*Config) {
 	}
 	for _, name := range []string{
 		"crash", "power", "wipe", "handover", "move", "pause", "partition", "stall", "betray",
-		"ambush", "depose",
+		"ambush", "depose", "hold",
 	} {
 		steps = append(steps, func(c *Config) { *c.fields()[name].(*time.Duration) = 0 })
 	}

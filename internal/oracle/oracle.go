@@ -19,17 +19,28 @@
 //  3. After Release nothing is handed out in the same term.
 package oracle
 
-import "github.com/miruvor/miruvor/internal/kv"
+import (
+	"cmp"
 
-// The window is how far the mark runs ahead. A crash of the leader skips what
-// is left of it, so it begins small and grows with the load.
-const (
-	windowMin = 1_000
-	windowMax = 1_000_000
+	"github.com/miruvor/miruvor/internal/kv"
 )
+
+// Window is how far the mark runs ahead, in revisions. A crash of the leader skips what
+// is left of it, so it begins small and grows with the load. The zero value stands for
+// 1,000 to 1,000,000.
+type Window struct {
+	First, Max kv.Revision
+}
+
+// orDefault is a window to work with.
+func (w Window) orDefault() Window {
+	return Window{First: cmp.Or(w.First, 1_000), Max: cmp.Or(w.Max, 1_000_000)}
+}
 
 // Oracle is the counter. Its zero value follows (it serves nobody).
 type Oracle struct {
+	// Window is set before the first term.
+	Window Window
 	// leading is true between Lead and Follow, serving once the first mark
 	// of the term is committed.
 	leading, serving, released bool
@@ -43,13 +54,14 @@ type Oracle struct {
 // Lead begins a term. mark is the one that the log ends with. The returned
 // mark has to be committed in this term before anything is handed out.
 func (o *Oracle) Lead(mark kv.Revision) kv.Revision {
-	*o = Oracle{leading: true, last: mark, mark: mark, window: windowMin}
+	first := o.Window.orDefault().First
+	*o = Oracle{Window: o.Window, leading: true, last: mark, mark: mark, window: first}
 	o.proposed = mark + o.window
 	return o.proposed
 }
 
 // Follow ends the term, if one was begun.
-func (o *Oracle) Follow() { *o = Oracle{} }
+func (o *Oracle) Follow() { *o = Oracle{Window: o.Window} }
 
 // Committed tells that a mark which this term proposed is applied.
 func (o *Oracle) Committed(mark kv.Revision) {
@@ -92,7 +104,7 @@ func (o *Oracle) Extend(need uint32) (mark kv.Revision, ok bool) {
 	if o.mark-o.last-kv.Revision(need) >= o.window/2 {
 		return 0, false
 	}
-	o.window = min(o.window*2, windowMax)
+	o.window = min(o.window*2, o.Window.orDefault().Max)
 	o.proposed = o.last + kv.Revision(need) + o.window
 	return o.proposed, true
 }

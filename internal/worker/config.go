@@ -7,6 +7,7 @@ import (
 	"github.com/miruvor/miruvor/internal/engine"
 	"github.com/miruvor/miruvor/internal/kv"
 	"github.com/miruvor/miruvor/internal/mutant"
+	"github.com/miruvor/miruvor/internal/oracle"
 	"github.com/miruvor/miruvor/internal/placement"
 	"github.com/miruvor/miruvor/internal/raftlog"
 	"github.com/miruvor/miruvor/internal/replica"
@@ -39,6 +40,8 @@ type Config struct {
 	ReadMode replica.ReadMode
 	// AutoCompaction says when the cluster compacts itself.
 	AutoCompaction AutoCompaction
+	// OracleWindow is how far the mark of revisions runs ahead.
+	OracleWindow oracle.Window
 	// Restarted says that the node may have voted before.
 	Restarted bool
 	Mutant    mutant.Mutant

@@ -46,6 +46,7 @@ func Open(cfg Config, now wire.Instant) (*Worker, error) {
 		told: map[kv.ShardID]wire.Instant{},
 	}
 	w.calls.asks.open = map[uint64]*asking{}
+	w.office.oracle.Window = cfg.OracleWindow
 	w.routes.leaders = map[kv.ShardID]kv.NodeID{}
 	w.calls.open, w.calls.seq = map[uint64]*leg{}, firstID(now)
 	shards, err := storedShards(cfg)
