@@ -1,6 +1,7 @@
 package main
 
 import (
+	"bufio"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -8,6 +9,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"syscall"
@@ -70,7 +72,11 @@ func (p *process) start(epoch int64) error {
 	if err != nil {
 		return err
 	}
-	cmd.ExtraFiles = []*os.File{replyTo} // replyFile
+	cmd.ExtraFiles = []*os.File{replyTo}       // replyFile
+	said, err := p.log.Seek(0, io.SeekCurrent) // which the process shares
+	if err != nil {
+		return err
+	}
 	err = p.host.Start(cmd)
 	_ = replyTo.Close()
 	if err != nil {
@@ -79,7 +85,7 @@ func (p *process) start(epoch int64) error {
 	go p.hear(replies)
 	gone := make(chan struct{})
 	p.cmd, p.stdin, p.gone = cmd, stdin, gone
-	go p.wait(cmd, gone)
+	go p.wait(cmd, gone, said)
 	return nil
 }
 
@@ -97,17 +103,38 @@ func (p *process) hear(replies *os.File) {
 	}
 }
 
-// wait is the goroutine that a process ends with.
-func (p *process) wait(cmd *exec.Cmd, gone chan struct{}) {
+// wait is the goroutine that a process ends with, which has said what lies behind an
+// offset of its log.
+func (p *process) wait(cmd *exec.Cmd, gone chan struct{}, said int64) {
 	err := cmd.Wait()
 	p.mu.Lock()
 	unexpected := p.excuses == 0
 	p.cmd = nil
 	p.mu.Unlock()
 	if unexpected {
-		p.ended(p, err)
+		p.ended(p, fmt.Errorf("%w: %s", err, lastWords(p.log, said)))
 	}
 	close(gone)
+}
+
+// lastWordsMax is how much of a log is looked through.
+const lastWordsMax = 256 << 10
+
+// lastWords is why a process has ended, as far as its log tells from an offset on:
+// what it panicked of, or its last line.
+func lastWords(log io.ReaderAt, from int64) string {
+	last := ""
+	lines := bufio.NewScanner(io.NewSectionReader(log, from, lastWordsMax))
+	for lines.Scan() {
+		line := strings.TrimSpace(lines.Text())
+		if strings.HasPrefix(line, "panic: ") || strings.HasPrefix(line, "fatal error: ") {
+			return line
+		}
+		if line != "" {
+			last = line
+		}
+	}
+	return last
 }
 
 // excuse lets the process end by itself until it is called with false.

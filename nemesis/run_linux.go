@@ -204,6 +204,10 @@ func (r *run) patience(
 	return ctx, cancel
 }
 
+// revivePause is how long a node that has ended by itself is left alone once it was
+// started again.
+const revivePause = time.Second
+
 // settle waits until all nodes serve and every shard can be written.
 func (r *run) settle(ctx context.Context) error {
 	ctx, cancel := r.patience(ctx, settleMax)
@@ -218,6 +222,7 @@ func (r *run) settle(ctx context.Context) error {
 				if err := r.arena.revive(i, 0); err != nil {
 					return err
 				}
+				wait(ctx, revivePause)
 			}
 			wait(ctx, 20*time.Millisecond)
 		}

@@ -201,3 +201,20 @@ func TestClock(t *testing.T) {
 		last = now
 	}
 }
+
+// TestLastWords: of what a process has said, what it died of is told.
+func TestLastWords(t *testing.T) {
+	for _, c := range []struct{ log, want string }{
+		{"", ""},
+		{"before\n", ""},
+		{"before\nready\nerror: the disk is full\n\n", "error: the disk is full"},
+		{
+			"before\nready\npanic: index 4 is missing\n\ngoroutine 1 [running]:\n",
+			"panic: index 4 is missing",
+		},
+	} {
+		if got := lastWords(strings.NewReader(c.log), int64(len("before\n"))); got != c.want {
+			t.Errorf("%q: %q", c.log, got)
+		}
+	}
+}
