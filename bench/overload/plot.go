@@ -1,12 +1,12 @@
 package main
 
 import (
-	"bufio"
-	"encoding/xml"
 	"fmt"
 	"io"
 	"math"
 	"strings"
+
+	"github.com/miruvor/miruvor/internal/plot"
 )
 
 // The plot has two panels, over the load in parts of what fits, on a logarithmic scale: what was
@@ -21,15 +21,9 @@ const (
 	plotFooter = 108
 )
 
-const plotStyle = `<style>
-text { font: 12px system-ui, sans-serif; fill: #76808a }
-.head { font-weight: 600 } .faint { font-size: 11px }
-.rule { stroke: #8c959f; stroke-opacity: .35 } polyline { fill: none; stroke-width: 2 }
+const plotStyle = `polyline { fill: none; stroke-width: 2 }
 .c0 { stroke: #16998b } .c1 { stroke: #d08770 } .c2 { stroke: #b48ead } .c3 { stroke: #5e81ac }
 .c4 { stroke: #9aa3ad; stroke-dasharray: 4 4 }
-@media (prefers-color-scheme: light) { text { fill: #24292f } .faint { fill: #6e7781 } }
-@media (prefers-color-scheme: dark) { text { fill: #d7dde3 } .faint { fill: #98a2ad } }
-</style>
 `
 
 // curve is one line of a panel.
@@ -51,18 +45,15 @@ type panel struct {
 
 // svg draws the measurement.
 func (r *report) svg(to io.Writer) error {
-	w := bufio.NewWriter(to)
-	height := panelTop + 2*panelTall + panelGap + plotFooter
-	fmt.Fprintf(w, "<svg xmlns=\"http://www.w3.org/2000/svg\" viewBox=\"0 0 %d %d\" "+
-		"width=\"%d\" height=\"%d\" role=\"img\">\n%s", plotWidth, height, plotWidth, height, plotStyle)
+	const height = panelTop + 2*panelTall + panelGap + plotFooter
+	w := plot.NewCanvas(to, plotWidth, height, plotStyle)
 	for _, p := range r.panels() {
 		r.draw(w, &p)
 	}
 	for i, line := range strings.Split(r.caption(), "\n") {
-		text(w, plotLeft, height-plotFooter+56+16*i, "faint", "start", line)
+		w.Text(plotLeft, float64(height-plotFooter+56+16*i), "faint", "start", line)
 	}
-	fmt.Fprintln(w, "</svg>")
-	return w.Flush()
+	return w.Close()
 }
 
 func (r *report) panels() []panel {
@@ -107,8 +98,9 @@ func roundUp(n float64) float64 {
 	return 10 * power
 }
 
-func (r *report) draw(w *bufio.Writer, p *panel) {
-	text(w, plotLeft, p.top-30, "head", "start", p.title)
+func (r *report) draw(w *plot.Canvas, p *panel) {
+	top := float64(p.top)
+	w.Text(plotLeft, top-30, "head", "start", p.title)
 	const lines = 4
 	for i := range lines + 1 {
 		value := p.most * float64(i) / lines
@@ -116,26 +108,25 @@ func (r *report) draw(w *bufio.Writer, p *panel) {
 			value = p.least * math.Pow(10, float64(i))
 		}
 		y := p.y(value)
-		fmt.Fprintf(w, "<line x1=\"%d\" x2=\"%d\" y1=\"%.1f\" y2=\"%.1f\" class=\"rule\"/>\n",
-			plotLeft, plotWidth-plotRight, y, y)
-		text(w, plotLeft-8, int(y)+4, "faint", "end", fmt.Sprintf("%.0f%s", value, p.unit))
+		w.Line(plotLeft, y, plotWidth-plotRight, y, "rule")
+		w.Text(plotLeft-8, y+4, "faint", "end", fmt.Sprintf("%.0f%s", value, p.unit))
 	}
 	for i := range r.Rows {
-		x := int(r.x(r.Rows[i].Factor))
-		text(w, x, p.top+panelTall+18, "faint", "middle", fmt.Sprintf("%g×", r.Rows[i].Factor))
+		w.Text(r.x(r.Rows[i].Factor), top+panelTall+18, "faint", "middle",
+			fmt.Sprintf("%g×", r.Rows[i].Factor))
 	}
-	x := plotLeft
+	x := float64(plotLeft)
 	for _, c := range p.curves {
-		fmt.Fprintf(w, "<polyline class=\"c%d\" points=\"%d,%d %d,%d\"/>\n", c.class,
-			x, p.top-14, x+18, p.top-14)
-		text(w, x+24, p.top-10, "faint", "start", c.name)
-		x += 50 + 7*len(c.name)
-		var points []string
+		class := fmt.Sprintf("c%d", c.class)
+		w.Lines([][2]float64{{x, top - 14}, {x + 18, top - 14}}, class)
+		w.Text(x+24, top-10, "faint", "start", c.name)
+		x += float64(50 + 7*len(c.name))
+		var points [][2]float64
 		for i := range r.Rows {
 			row := &r.Rows[i]
-			points = append(points, fmt.Sprintf("%.1f,%.1f", r.x(row.Factor), p.y(c.value(row))))
+			points = append(points, [2]float64{r.x(row.Factor), p.y(c.value(row))})
 		}
-		fmt.Fprintf(w, "<polyline class=\"c%d\" points=\"%s\"/>\n", c.class, strings.Join(points, " "))
+		w.Lines(points, class)
 	}
 }
 
@@ -159,11 +150,4 @@ func (p *panel) y(value float64) float64 {
 		part = math.Log(max(value, p.least)/p.least) / math.Log(p.most/p.least)
 	}
 	return float64(p.top+panelTall) - panelTall*part
-}
-
-func text(w *bufio.Writer, x, y int, class, anchor, text string) {
-	var escaped strings.Builder
-	_ = xml.EscapeText(&escaped, []byte(text)) // to memory
-	fmt.Fprintf(w, "<text x=\"%d\" y=\"%d\" class=\"%s\" text-anchor=\"%s\">%s</text>\n",
-		x, y, class, anchor, escaped.String())
 }

@@ -1,11 +1,11 @@
 package report
 
 import (
-	"bufio"
-	"encoding/xml"
 	"fmt"
 	"io"
 	"strings"
+
+	"github.com/miruvor/miruvor/internal/plot"
 )
 
 // The plot is a grid: workloads down, metrics across. A cell has a bar for each system, as long as
@@ -23,59 +23,39 @@ const (
 	plotFooter     = 62
 )
 
-// plotStyle works on light and on dark pages: the ground stays transparent, and text is a grey that
-// both bear, until the viewer says which it is.
-const plotStyle = `<style>
-text { font: 12px system-ui, sans-serif; fill: #76808a }
-.head { font-weight: 600 } .faint { font-size: 11px }
-.s0 { fill: #16998b } .s1 { fill: #9aa3ad } .rule { stroke: #8c959f; stroke-opacity: .35 }
-@media (prefers-color-scheme: light) { text { fill: #24292f } .faint { fill: #6e7781 } }
-@media (prefers-color-scheme: dark) { text { fill: #d7dde3 } .faint { fill: #98a2ad } }
-</style>
-`
+// plotStyle is that of the systems.
+const plotStyle = ".s0 { fill: #16998b } .s1 { fill: #9aa3ad }\n"
 
-// svg writes elements; the buffer keeps the first error to the end.
-type svg struct{ to *bufio.Writer }
+// picture is a canvas with what a cell is made of.
+type picture struct{ *plot.Canvas }
 
-func (s svg) text(x, y int, class, anchor, text string) {
-	var escaped strings.Builder
-	_ = xml.EscapeText(&escaped, []byte(text)) // to memory
-	fmt.Fprintf(s.to, "<text x=\"%d\" y=\"%d\" class=\"%s\" text-anchor=\"%s\">%s</text>\n",
-		x, y, class, anchor, escaped.String())
+func (p picture) text(x, y int, class, anchor, text string) {
+	p.Text(float64(x), float64(y), class, anchor, text)
 }
 
-func (s svg) bar(x, y int, width float64, class string) {
-	fmt.Fprintf(s.to, "<rect x=\"%d\" y=\"%d\" width=\"%.1f\" ", x, y, width)
-	fmt.Fprintf(s.to, "height=\"%d\" rx=\"2\" class=\"%s\"/>\n", plotBarHeight, class)
-}
-
-func (s svg) rule(y, width int) {
-	fmt.Fprintf(s.to, "<line x1=\"%d\" x2=\"%d\" y1=\"%d\" y2=\"%d\" class=\"rule\"/>\n",
-		plotMargin, width-plotMargin, y, y)
+func (p picture) bar(x, y int, width float64, class string) {
+	p.Rect(float64(x), float64(y), width, plotBarHeight, class, "")
 }
 
 // WriteSVG draws the medians.
 func (r *Report) WriteSVG(to io.Writer) error {
-	s := svg{bufio.NewWriter(to)}
 	rowHeight := len(r.Systems)*plotBarStep + plotRowGap
 	width := 2*plotMargin + plotTitleWidth + len(metrics)*plotCellWidth
 	height := plotTop + len(r.Rows)*rowHeight + plotFooter
-	fmt.Fprintf(s.to, "<svg xmlns=\"http://www.w3.org/2000/svg\" viewBox=\"0 0 %d %d\" "+
-		"width=\"%d\" height=\"%d\" role=\"img\">\n", width, height, width, height)
-	fmt.Fprint(s.to, plotStyle)
+	s := picture{plot.NewCanvas(to, width, height, plotStyle)}
 	r.drawHead(s)
 	for i := range r.Rows {
 		top := plotTop + i*rowHeight
-		s.rule(top-plotRowGap/2, width)
+		y := float64(top - plotRowGap/2)
+		s.Line(plotMargin, y, float64(width-plotMargin), y, "rule")
 		r.Rows[i].draw(s, top)
 	}
 	r.drawFoot(s, plotTop+len(r.Rows)*rowHeight)
-	fmt.Fprintln(s.to, "</svg>")
-	return s.to.Flush()
+	return s.Close()
 }
 
 // drawHead is the legend, and what the columns are.
-func (r *Report) drawHead(s svg) {
+func (r *Report) drawHead(s picture) {
 	x := plotMargin
 	for i, name := range r.Systems {
 		s.bar(x, 14, 18, systemClass(i))
@@ -89,7 +69,7 @@ func (r *Report) drawHead(s svg) {
 	}
 }
 
-func (row *Row) draw(s svg, top int) {
+func (row *Row) draw(s picture, top int) {
 	title, rest := row.Title, ""
 	if comma := strings.LastIndex(title, ", "); comma >= 0 {
 		title, rest = title[:comma], title[comma+2:]
@@ -101,7 +81,7 @@ func (row *Row) draw(s svg, top int) {
 	}
 }
 
-func (row *Row) drawCell(s svg, x, top int, m metric) {
+func (row *Row) drawCell(s picture, x, top int, m metric) {
 	largest := 0.0
 	for _, result := range row.Results {
 		largest = max(largest, m.value(result.Median))
@@ -121,7 +101,7 @@ func (row *Row) drawCell(s svg, x, top int, m metric) {
 	}
 }
 
-func (r *Report) drawFoot(s svg, y int) {
+func (r *Report) drawFoot(s picture, y int) {
 	for i, line := range strings.Split(r.caption(), "\n") {
 		s.text(plotMargin, y+8+i*16, "faint", "start", line)
 	}
