@@ -65,7 +65,7 @@ type Bounds struct {
 }
 
 // logWindowBytes is how far the log runs ahead of a follower that acknowledges nothing.
-const logWindowBytes = 16 << 20
+const logWindowBytes = 8 << 20
 
 // DefaultBounds are the limits of a real node.
 func DefaultBounds() Bounds {

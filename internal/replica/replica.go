@@ -169,7 +169,7 @@ func (r *Replica) start(hard *raftpb.HardState, applied uint64) error {
 		Applied:                   applied,
 		AsyncStorageWrites:        true,
 		MaxSizePerMsg:             1 << 20,
-		MaxCommittedSizePerReady:  8 << 20,
+		MaxCommittedSizePerReady:  1 << 20,
 		MaxInflightMsgs:           256,
 		MaxInflightBytes:          logWindowBytes,
 		CheckQuorum:               true,

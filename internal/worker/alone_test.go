@@ -50,6 +50,34 @@ func TestALongReadWaitsForNoTick(t *testing.T) {
 	}
 }
 
+// TestAPassIsShort: however much is to be applied, a pass ends soon, so that heartbeats leave.
+func TestAPassIsShort(t *testing.T) {
+	s := newScene(t, 1, placement.Layout{Nodes: []kv.NodeID{1}, Shards: 1, Replicas: 1})
+	defer s.close()
+	s.wait(time.Second)
+	s.slow = true
+	const count, size = 12, passBytesMax / 2
+	for i := range count {
+		req := put(fmt.Sprint(i))
+		req.Txn.Success[0].Put.Value = make([]byte, size)
+		s.submit(req)
+	}
+	for len(s.saves) > 0 {
+		s.save()
+	}
+	replies, passes := 0, 0
+	for more := true; more; passes++ {
+		var eff *Effects
+		eff, more = s.worker.Pass(s.now)
+		if replies += len(eff.Replies); len(eff.Replies) > 3 {
+			t.Errorf("a pass applies %d times %d bytes", len(eff.Replies), size)
+		}
+	}
+	if replies != count || passes < count/3 {
+		t.Errorf("%d replies in %d passes", replies, passes)
+	}
+}
+
 // lookAt is a transaction that reads a key as it was at a revision, and writes.
 func lookAt(key string, at kv.Revision) Request {
 	look := &kv.RangeRequest{Range: kv.PointRange([]byte(key)), Revision: at}

@@ -9,8 +9,12 @@ import (
 	"go.etcd.io/raft/v3/raftpb"
 )
 
-// roundsMax bounds how often a pass goes around before it lets others run.
-const roundsMax = 64
+// roundsMax bounds how often a pass goes around before it lets others run, passBytesMax
+// what it applies: heartbeats leave when it ends.
+const (
+	roundsMax    = 64
+	passBytesMax = 1 << 20
+)
 
 // Pass settles everything that the inputs since the last pass have caused, and
 // returns what is to be done about it. more tells that it is not finished and
@@ -19,7 +23,8 @@ func (w *Worker) Pass(now wire.Instant) (eff *Effects, more bool) {
 	working := w.work(now)
 	working = w.sweep() || working
 	busy := true
-	for round := 0; busy && round < roundsMax; round++ {
+	w.applied = 0
+	for round := 0; busy && round < roundsMax && w.applied < passBytesMax; round++ {
 		w.askOracle(now)
 		w.runOracle(now)
 		w.runCompaction(now)
@@ -105,6 +110,7 @@ func (w *Worker) settle(now wire.Instant) bool {
 		}
 	}
 	if w.out.Batch != nil {
+		w.applied += w.out.Batch.Size()
 		if err := w.out.Batch.Commit(); err != nil {
 			panic(fmt.Sprintf("worker: the engine does not take a batch: %v", err))
 		}
