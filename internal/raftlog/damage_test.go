@@ -64,9 +64,15 @@ var damageOptions = Options{Dir: "raft", SegmentBytes: segmentBytesMin, Salt: 3}
 // is the second of the last segment.
 func smallLog(t testing.TB) (*vfs.MemFS, *Log, model) {
 	t.Helper()
+	return saltedLog(t, damageOptions.Salt)
+}
+
+// saltedLog is smallLog with checksums of its own.
+func saltedLog(t testing.TB, salt uint64) (*vfs.MemFS, *Log, model) {
+	t.Helper()
 	fs := vfs.NewCrashableMem()
 	opts := damageOptions
-	opts.FS = fs
+	opts.FS, opts.Salt = fs, salt
 	l := mustOpen(t, opts)
 	m := model{}
 	rng := rand.New(rand.NewPCG(1, 2))
@@ -313,6 +319,31 @@ func TestRuinedBlocks(t *testing.T) {
 			}
 			d[name] = whole
 		}
+	}
+}
+
+// TestStrangeSegments puts segments of a log that went through the same in the places of
+// its own.
+func TestStrangeSegments(t *testing.T) {
+	fs, l, m := smallLog(t)
+	must(t, l.Close())
+	d := readDisk(t, fs)
+	strangeFS, strange, _ := saltedLog(t, damageOptions.Salt+1)
+	must(t, strange.Close())
+	names, from := d.segments(), readDisk(t, strangeFS)
+	for _, name := range names {
+		whole := d[name]
+		d[name] = from[name]
+		if !refusedOrWhole(t, d, m, "strange "+name, 0) {
+			t.Errorf("%s of another log was not noticed", name)
+		}
+		problems, err := Check(d.fs(t), "raft")
+		if err != nil || !slices.ContainsFunc(problems, func(p Problem) bool {
+			return strings.HasSuffix(p.File, name)
+		}) {
+			t.Errorf("strange %s: the check finds %v, %v", name, problems, err)
+		}
+		d[name] = whole
 	}
 }
 

@@ -96,7 +96,9 @@ func (f *files) rotate(batchBytes int64) error {
 			return fmt.Errorf("sync raft log %s: %w", old.path, err)
 		}
 	}
-	h := segmentHeader{id: old.head.id + 1, prevEnd: old.end, firstSeq: f.nextSeq}
+	h := segmentHeader{
+		id: old.head.id + 1, prevEnd: old.end, prevSeed: old.seed, firstSeq: f.nextSeq,
+	}
 	h.floor = h.id
 	for _, s := range f.segments {
 		if s.pins > 0 {
@@ -244,7 +246,8 @@ func (f *files) sync() error {
 // mark notes what is synced: it tells a recovery that everything before had been. It
 // need not be called after each sync, since the next batch says the same.
 func (f *files) mark() error {
-	return f.note.Set(watermark.Mark{File: f.head().head.id, End: f.synced})
+	head := f.head()
+	return f.note.Set(watermark.Mark{File: head.head.id, End: f.synced, Sum: head.seed})
 }
 
 // seal syncs everything, and says at the head's end that this is the end.

@@ -41,8 +41,10 @@ type segmentHeader struct {
 	salt  uint64
 	// floor is the oldest segment that is still needed once this one exists.
 	floor uint64
-	// prevEnd is where the valid bytes of segment id-1 end.
-	prevEnd int64
+	// prevEnd is where the valid bytes of segment id-1 end, prevSeed its seed, by which
+	// it is told from others with its id; 0 if this says nothing.
+	prevEnd  int64
+	prevSeed uint32
 	// firstSeq is the sequence number of the first batch.
 	firstSeq uint64
 }
@@ -58,6 +60,7 @@ func (h segmentHeader) encode(b *[segmentHeaderBytes]byte) {
 	le.PutUint64(b[32:], h.floor)
 	le.PutUint64(b[40:], uint64(h.prevEnd))
 	le.PutUint64(b[48:], h.firstSeq)
+	le.PutUint32(b[56:], h.prevSeed)
 	le.PutUint32(b[60:], crc32.Checksum(b[:60], castagnoli))
 }
 
@@ -82,6 +85,7 @@ func decodeSegmentHeader(b []byte, id uint64) (segmentHeader, error) {
 		floor:    le.Uint64(b[32:]),
 		prevEnd:  int64(le.Uint64(b[40:])),
 		firstSeq: le.Uint64(b[48:]),
+		prevSeed: le.Uint32(b[56:]),
 	}
 	if h.id != id {
 		return segmentHeader{}, fmt.Errorf("segment header is that of segment %d", h.id)

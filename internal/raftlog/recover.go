@@ -156,6 +156,12 @@ func (r *replay) openSegment(id uint64) (*segment, error) {
 		return nil, errors.Join(err, s.close())
 	}
 	s.capacity = max(r.log.opts.SegmentBytes, s.filled)
+	if r.noted.File == id && r.noted.Sum != 0 && r.noted.Sum != s.seed {
+		what := "it is a segment of another log, or of another time"
+		if err := r.problem(path, 0, what); err != nil {
+			return nil, errors.Join(err, s.close())
+		}
+	}
 	return s, nil
 }
 
@@ -227,6 +233,12 @@ func (r *replay) readBatches(in *scanner, s *segment) (stop, error) {
 // readSealed replays a segment that has a successor, whose header says where
 // it ends. All of that was on stable storage.
 func (r *replay) readSealed(in *scanner, s *segment, next segmentHeader) error {
+	if next.prevSeed != 0 && next.prevSeed != s.seed {
+		what := "it is not the segment that the next one followed"
+		if err := r.problem(s.path, 0, what); err != nil {
+			return err
+		}
+	}
 	in.limit = next.prevEnd
 	for {
 		why, err := r.readBatches(in, s)

@@ -31,6 +31,9 @@ import (
 type Mark struct {
 	File uint64
 	End  int64
+	// Sum tells the file from others that had its number: a checksum of something in
+	// its first End bytes, 0 for none.
+	Sum uint32
 }
 
 // ErrDamaged means that a note fails its checks.
@@ -48,7 +51,7 @@ func (m Mark) encode(b *[noteBytes]byte) {
 	copy(b[:], magic)
 	binary.LittleEndian.PutUint64(b[8:], m.File)
 	binary.LittleEndian.PutUint64(b[16:], uint64(m.End))
-	binary.LittleEndian.PutUint32(b[24:], 0)
+	binary.LittleEndian.PutUint32(b[24:], m.Sum)
 	binary.LittleEndian.PutUint32(b[28:], crc32.Checksum(b[:28], castagnoli))
 }
 
@@ -76,6 +79,7 @@ func decode(data []byte) (Mark, error) {
 	m := Mark{
 		File: binary.LittleEndian.Uint64(data[8:]),
 		End:  int64(binary.LittleEndian.Uint64(data[16:])),
+		Sum:  binary.LittleEndian.Uint32(data[24:]),
 	}
 	var want [noteBytes]byte
 	if m.encode(&want); want != [noteBytes]byte(data) {

@@ -28,19 +28,19 @@ func wantMark(t *testing.T, disk vfs.FS, want Mark) {
 func TestNote(t *testing.T) {
 	disk := vfs.NewCrashableMem()
 	wantMark(t, disk, Mark{})
-	n, err := Open(disk, path, Mark{3, 100})
+	n, err := Open(disk, path, Mark{3, 100, 7})
 	must(t, err)
-	wantMark(t, disk, Mark{3, 100})
-	must(t, n.Set(Mark{3, 200}))
-	wantMark(t, disk, Mark{3, 200})
+	wantMark(t, disk, Mark{3, 100, 7})
+	must(t, n.Set(Mark{3, 200, 7}))
+	wantMark(t, disk, Mark{3, 200, 7})
 	must(t, n.Close())
-	n, err = Open(disk, path, Mark{1, 1})
+	n, err = Open(disk, path, Mark{1, 1, 0})
 	must(t, err)
-	wantMark(t, disk, Mark{3, 200})
-	must(t, n.Set(Mark{4, 64}))
+	wantMark(t, disk, Mark{3, 200, 7})
+	must(t, n.Set(Mark{4, 64, 1}))
 	must(t, n.Close())
-	wantMark(t, disk, Mark{4, 64})
-	if allocs := testing.AllocsPerRun(10, func() { must(t, n.Set(Mark{4, 64})) }); allocs > 0 {
+	wantMark(t, disk, Mark{4, 64, 1})
+	if allocs := testing.AllocsPerRun(10, func() { must(t, n.Set(Mark{4, 64, 1})) }); allocs > 0 {
 		t.Errorf("%v allocations", allocs)
 	}
 }
@@ -50,10 +50,10 @@ func TestCrash(t *testing.T) {
 	rng := rand.New(rand.NewPCG(1, 1))
 	for range 50 {
 		disk := vfs.NewCrashableMem()
-		n, err := Open(disk, path, Mark{1, 0})
+		n, err := Open(disk, path, Mark{1, 0, 0})
 		must(t, err)
 		for i := range int64(3) {
-			must(t, n.Set(Mark{1, i}))
+			must(t, n.Set(Mark{1, i, 0}))
 		}
 		left := disk.CrashClone(vfs.CrashCloneCfg{UnsyncedDataPercent: rng.IntN(101), RNG: rng})
 		if m, err := Read(left, path); err != nil || m.File > 1 || m.End > 2 {
@@ -67,7 +67,7 @@ func TestCrash(t *testing.T) {
 // the next who opens the note begins it anew.
 func TestDamage(t *testing.T) {
 	var whole [noteBytes]byte
-	Mark{7, 4096}.encode(&whole)
+	Mark{7, 4096, 9}.encode(&whole)
 	var all [][]byte
 	for bit := range 8 * noteBytes {
 		bad := whole
@@ -87,16 +87,16 @@ func TestDamage(t *testing.T) {
 		if m, err := Read(disk, path); !errors.Is(err, ErrDamaged) {
 			t.Errorf("%x says %+v, %v", data, m, err)
 		}
-		n, err := Open(disk, path, Mark{1, 2})
+		n, err := Open(disk, path, Mark{1, 2, 3})
 		must(t, err)
 		must(t, n.Close())
-		wantMark(t, disk, Mark{1, 2})
+		wantMark(t, disk, Mark{1, 2, 3})
 	}
 }
 
 func FuzzRead(f *testing.F) {
 	var whole [noteBytes]byte
-	Mark{7, 4096}.encode(&whole)
+	Mark{7, 4096, 9}.encode(&whole)
 	f.Add(whole[:])
 	f.Add([]byte(magic))
 	f.Fuzz(func(t *testing.T, data []byte) {
@@ -118,6 +118,6 @@ func BenchmarkSet(b *testing.B) {
 	end := int64(0)
 	for b.Loop() {
 		end++
-		must(b, n.Set(Mark{1, end}))
+		must(b, n.Set(Mark{1, end, 0}))
 	}
 }

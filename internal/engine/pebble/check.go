@@ -5,8 +5,9 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"maps"
+	"slices"
 
-	"github.com/cockroachdb/pebble/v2/objstorage"
 	"github.com/cockroachdb/pebble/v2/sstable"
 )
 
@@ -15,25 +16,17 @@ import (
 // everything and may run beside other work. The error joins a Damage for each file
 // that has one.
 func (e *Engine) Check() error {
-	levels, err := e.db.SSTables()
+	numbers, err := e.liveTables()
 	if err != nil {
-		return wrap(err, "list tables")
+		return err
 	}
-	checked := map[string]bool{}
 	var found []error
-	if e.badNote != nil {
-		found = append(found, e.badNote)
+	if e.badNotes != nil {
+		found = append(found, e.badNotes)
 	}
-	for _, tables := range levels {
-		for _, t := range tables {
-			name := fmt.Sprintf("%s.sst", t.BackingSSTNum)
-			if checked[name] {
-				continue
-			}
-			checked[name] = true
-			if err := e.checkTable(e.options.FS.PathJoin(e.dir, name)); err != nil {
-				found = append(found, err)
-			}
+	for _, number := range numbers {
+		if err := e.checkTable(number); err != nil {
+			found = append(found, err)
 		}
 	}
 	if len(found) > 0 {
@@ -42,13 +35,42 @@ func (e *Engine) Check() error {
 	return wrap(e.db.CheckLevels(nil), "check levels of "+e.dir)
 }
 
+// liveTables are the numbers of the tables that are the state.
+func (e *Engine) liveTables() ([]uint64, error) {
+	levels, err := e.db.SSTables()
+	if err != nil {
+		return nil, wrap(err, "list tables")
+	}
+	live := map[uint64]bool{}
+	for _, tables := range levels {
+		for _, t := range tables {
+			live[uint64(t.BackingSSTNum)] = true
+		}
+	}
+	return slices.Sorted(maps.Keys(live)), nil
+}
+
+func (e *Engine) tablePath(number uint64) string {
+	return e.options.FS.PathJoin(e.dir, fmt.Sprintf("%06d.sst", number))
+}
+
 // checkTable reads a whole file. One that is gone was compacted meanwhile;
 // CheckLevels will miss it if it was not.
-func (e *Engine) checkTable(path string) error {
-	file, err := e.options.FS.Open(path)
+func (e *Engine) checkTable(number uint64) error {
+	path := e.tablePath(number)
+	err := e.checkBlocks(path)
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil
 	}
+	if sum, ok := e.noting.ledger.get(number); ok && err == nil {
+		err = e.compareTable(path, sum, true)
+	}
+	return err
+}
+
+// checkBlocks verifies the blocks of a table.
+func (e *Engine) checkBlocks(path string) error {
+	file, err := e.options.FS.Open(path)
 	if err != nil {
 		return wrap(err, "open "+path)
 	}
@@ -56,17 +78,12 @@ func (e *Engine) checkTable(path string) error {
 	if err != nil {
 		return joinClose(wrap(err, "read "+path), file)
 	}
-	if err := e.checkBlocks(readable); err != nil {
+	r, err := sstable.NewReader(context.Background(), readable, e.options.MakeReaderOptions())
+	if err != nil {
+		return tableDamage(path, errors.Join(err, readable.Close()))
+	}
+	if err := errors.Join(r.ValidateBlockChecksums(), r.Close()); err != nil {
 		return tableDamage(path, err)
 	}
 	return nil
-}
-
-// checkBlocks verifies the blocks of a table and closes it.
-func (e *Engine) checkBlocks(readable objstorage.Readable) error {
-	r, err := sstable.NewReader(context.Background(), readable, e.options.MakeReaderOptions())
-	if err != nil {
-		return errors.Join(err, readable.Close())
-	}
-	return errors.Join(r.ValidateBlockChecksums(), r.Close())
 }

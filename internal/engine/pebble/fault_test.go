@@ -278,10 +278,9 @@ func TestDamagedTable(t *testing.T) {
 	fill(t, e, 2, 1000, bytes.Repeat([]byte("v"), 100))
 	noError(t, e.Close())
 	path := find(t, disk, ".sst")
-	flip(t, disk, path)
-
 	e = mustOpen(t, Options{FS: disk})
 	defer e.Close()
+	flip(t, disk, path)
 	err := e.Check()
 	if !errors.Is(err, kv.ErrCorrupt) || !strings.Contains(err.Error(), path) {
 		t.Errorf("Check found %v", err)

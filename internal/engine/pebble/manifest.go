@@ -66,11 +66,14 @@ func checkManifest(files vfs.FS, dir, path string) (found, error) {
 	}
 	end, goesOn := scanManifest(data)
 	switch {
-	case int64(end) < synced && end == len(data):
+	case int64(end) < synced.End && end == len(data):
 		return found{}, Damage{path, int64(end), fmt.Sprintf(
-			"the file ends here, but was synced up to %d", synced)}
-	case goesOn || end == 0 || int64(end) < synced:
+			"the file ends here, but was synced up to %d", synced.End)}
+	case goesOn || end == 0 || int64(end) < synced.End:
 		return found{}, Damage{path, int64(end), "a record fails its checksum"}
+	case synced.Sum != 0 && crc32.Checksum(data[:synced.End], castagnoli) != synced.Sum:
+		return found{}, Damage{path, 0, fmt.Sprintf(
+			"its records are whole, but not those that were synced up to %d", synced.End)}
 	case end < len(data):
 		return found{torn: int64(end), note: bad}, nil
 	}

@@ -3,6 +3,7 @@ package pebble
 import (
 	"errors"
 	"fmt"
+	"hash/crc32"
 	"strconv"
 	"strings"
 	"sync"
@@ -18,25 +19,89 @@ const (
 	noteName = "SYNCED"
 )
 
-// notingFS is the file system that Pebble sees. It notes how far manifests are
-// synced: of the last record, the manifest itself can't tell a torn write from
-// damage.
+// notingFS is the file system that Pebble sees. It notes how far manifests are synced,
+// of which the last record can't tell a torn write from damage, and which tables
+// were written.
 type notingFS struct {
 	vfs.FS
-	path string
+	path   string
+	ledger *ledger
 
 	mu   sync.Mutex
 	note *watermark.Note // nil until a manifest is synced
+	// unnamed are the tables that have no number yet, by path.
+	unnamed map[string]tableSum
+}
+
+func newNotingFS(files vfs.FS, dir string, l *ledger) *notingFS {
+	return &notingFS{
+		FS: files, path: files.PathJoin(dir, noteName), ledger: l,
+		unnamed: map[string]tableSum{},
+	}
 }
 
 // Create implements vfs.FS.
 func (n *notingFS) Create(name string, category vfs.DiskWriteCategory) (vfs.File, error) {
+	base := n.PathBase(name)
+	number, numbered := tableNumber(base)
+	if numbered {
+		if err := n.ledger.free(number); err != nil {
+			return nil, err
+		}
+	}
 	f, err := n.FS.Create(name, category)
-	number, ok := manifestNumber(n.PathBase(name))
-	if err != nil || !ok {
+	if err != nil {
 		return f, err
 	}
-	return &notedFile{File: f, fs: n, number: number}, nil
+	switch manifest, ok := manifestNumber(base); {
+	case ok:
+		return &notedFile{File: f, fs: n, mark: watermark.Mark{File: manifest}}, nil
+	case numbered:
+		return &tableFile{File: f, done: func(sum tableSum) error {
+			return n.ledger.note(number, sum)
+		}}, nil
+	case strings.HasSuffix(base, ".sst"):
+		return &tableFile{File: f, done: func(sum tableSum) error {
+			n.mu.Lock()
+			defer n.mu.Unlock()
+			n.unnamed[name] = sum
+			return nil
+		}}, nil
+	}
+	return f, nil
+}
+
+// Link implements vfs.FS. It is how a table of an ingest gets its number.
+func (n *notingFS) Link(oldname, newname string) error {
+	n.mu.Lock()
+	sum, known := n.unnamed[oldname]
+	n.mu.Unlock()
+	number, ok := tableNumber(n.PathBase(newname))
+	if ok {
+		if err := n.ledger.free(number); err != nil {
+			return err
+		}
+	}
+	if err := n.FS.Link(oldname, newname); err != nil || !ok || !known {
+		return err
+	}
+	return n.ledger.note(number, sum)
+}
+
+// Remove implements vfs.FS.
+func (n *notingFS) Remove(name string) error {
+	err := n.FS.Remove(name)
+	if err != nil || !strings.HasSuffix(name, ".sst") {
+		return err
+	}
+	if number, ok := tableNumber(n.PathBase(name)); ok {
+		n.ledger.forget(number)
+		return nil
+	}
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	delete(n.unnamed, name)
+	return nil
 }
 
 // Unwrap implements vfs.FS.
@@ -56,44 +121,46 @@ func (n *notingFS) set(m watermark.Mark) (err error) {
 func (n *notingFS) close() error {
 	n.mu.Lock()
 	defer n.mu.Unlock()
+	err := n.ledger.close()
 	if n.note == nil {
-		return nil
+		return err
 	}
 	note := n.note
 	n.note = nil
-	return note.Close()
+	return errors.Join(err, note.Close())
 }
 
-// notedFile is a manifest that is written, by one goroutine at a time.
+// notedFile is a manifest that is written, by one goroutine at a time. It must not know
+// of tables that the ledger does not, whatever a crash leaves.
 type notedFile struct {
 	vfs.File
-	fs     *notingFS
-	number uint64
-	size   int64
+	fs *notingFS
+	// mark is what is true once all is synced.
+	mark watermark.Mark
 }
 
 // Write implements vfs.File.
 func (f *notedFile) Write(p []byte) (int, error) {
+	if err := f.fs.ledger.sync(); err != nil {
+		return 0, err
+	}
 	n, err := f.File.Write(p)
-	f.size += int64(n)
+	f.mark.End += int64(n)
+	f.mark.Sum = crc32.Update(f.mark.Sum, castagnoli, p[:n])
 	return n, err
 }
 
 // Sync implements vfs.File.
-func (f *notedFile) Sync() error {
-	return f.noted(f.File.Sync())
-}
+func (f *notedFile) Sync() error { return f.noted(f.File.Sync()) }
 
 // SyncData implements vfs.File.
-func (f *notedFile) SyncData() error {
-	return f.noted(f.File.SyncData())
-}
+func (f *notedFile) SyncData() error { return f.noted(f.File.SyncData()) }
 
 func (f *notedFile) noted(err error) error {
 	if err != nil {
 		return err
 	}
-	return f.fs.set(watermark.Mark{File: f.number, End: f.size})
+	return f.fs.set(f.mark)
 }
 
 func manifestNumber(name string) (uint64, bool) {
@@ -105,19 +172,19 @@ func manifestNumber(name string) (uint64, bool) {
 	return number, err == nil
 }
 
-// readNote returns how far a manifest was synced for certain, 0 if nobody knows. A note
-// that is damaged says nothing; bad tells of it.
-func readNote(files vfs.FS, dir, manifest string) (synced int64, bad, err error) {
+// readNote returns what was synced of a manifest for certain, the zero Mark if nobody
+// knows. A note that is damaged says nothing; bad tells of it.
+func readNote(files vfs.FS, dir, manifest string) (synced watermark.Mark, bad, err error) {
 	path := files.PathJoin(dir, noteName)
 	m, err := watermark.Read(files, path)
 	if errors.Is(err, watermark.ErrDamaged) {
-		return 0, Damage{path, 0, err.Error()}, nil
+		return m, Damage{path, 0, err.Error()}, nil
 	}
 	if err != nil {
-		return 0, nil, fmt.Errorf("read the note of the manifest: %w", err)
+		return m, nil, fmt.Errorf("read the note of the manifest: %w", err)
 	}
 	if number, ok := manifestNumber(files.PathBase(manifest)); !ok || number != m.File {
-		return 0, nil, nil // a crash came between two manifests
+		return watermark.Mark{}, nil, nil // a crash came between two manifests
 	}
-	return m.End, nil, nil
+	return m, nil, nil
 }

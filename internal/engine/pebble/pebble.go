@@ -66,10 +66,10 @@ type Engine struct {
 	options *pebble.Options
 	events  *events
 	durable durable
-	// noting notes how far the manifest is synced. badNote is the damage of the
-	// note that was found, if any.
-	noting  *notingFS
-	badNote error
+	// noting notes how far the manifest is synced, and which tables there are. badNotes
+	// is the damage of these notes that was found, if any.
+	noting   *notingFS
+	badNotes error
 	// opened is set once compactions may begin.
 	opened atomic.Bool
 	// reclaimer gives space back.
@@ -128,13 +128,24 @@ func (e *Engine) open() error {
 	if found.torn > 0 {
 		e.events.log.Warn("the engine's manifest ends in a torn record", "offset", found.torn)
 	}
-	if e.badNote = found.note; e.badNote != nil {
-		e.events.log.Warn("the engine's note is of no use, and made anew", "err", e.badNote)
+	ledger, err := readLedger(e.options.FS, e.dir)
+	if err != nil {
+		return err
 	}
-	e.noting = &notingFS{FS: e.options.FS, path: e.options.FS.PathJoin(e.dir, noteName)}
+	if err := e.compareTables(ledger); err != nil {
+		return err
+	}
+	e.badNotes = found.note
+	e.noting = newNotingFS(e.options.FS, e.dir, ledger)
 	e.options.FS = e.noting
 	if e.db, err = pebble.Open(e.dir, e.options); err != nil {
 		return errors.Join(e.openDamage(err), e.noting.close())
+	}
+	if err = e.enterTables(); err != nil {
+		return errors.Join(err, e.db.Close(), e.noting.close())
+	}
+	if e.badNotes != nil {
+		e.events.log.Warn("the engine's notes are of no use, and made anew", "err", e.badNotes)
 	}
 	return nil
 }
