@@ -19,7 +19,7 @@ import (
 // startOn starts a node on a disk and waits for it.
 func startOn(t *testing.T, disk vfs.FS) *Node {
 	t.Helper()
-	n, err := Start(estateConfig(disk))
+	n, err := Start(estateConfig(disk, 3))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -124,7 +124,7 @@ func TestDiskThatFillsUp(t *testing.T) {
 	left := disk.CrashClone(vfs.CrashCloneCfg{})
 	again := faultfs.New(left, 1)
 	full := again.Inject(faultfs.Fault{Ops: faultfs.Space, Errno: syscall.ENOSPC})
-	if _, err := Start(estateConfig(again)); !errors.Is(err, syscall.ENOSPC) {
+	if _, err := Start(estateConfig(again, 3)); !errors.Is(err, syscall.ENOSPC) {
 		t.Errorf("started on a full disk: %v", err)
 	}
 	again.Lift(full)

@@ -19,31 +19,49 @@ import (
 
 const estateDir = "/data/n1"
 
-// estate is what a node of three shards left on its disk, and what it had
-// acknowledged until then.
+// estate is what a node left on its disk, and what it had acknowledged until then.
 type estate struct {
-	name string
+	name   string
+	shards int
 	// files are those of the data directory, by their path in it.
 	files map[string][]byte
-	want  map[string]string
-	last  kv.Revision
+	// older are the files at earlier times, and foreign those of a node that went
+	// through the same with other values.
+	older   []map[string][]byte
+	foreign map[string][]byte
+	want    map[string]string
+	last    kv.Revision
 }
 
-func estateConfig(fs vfs.FS) Config {
+func estateConfig(fs vfs.FS, shards int) Config {
 	bounds := replica.DefaultBounds()
 	bounds.LogKeepEntries, bounds.LogKeepBytes = 10, 1<<10
 	return Config{
-		Name: "n1", Dir: estateDir, Listen: "127.0.0.1:0", Cluster: Cluster{Shards: 3},
+		Name: "n1", Dir: estateDir, Listen: "127.0.0.1:0", Cluster: Cluster{Shards: shards},
 		lab: lab{fs: fs, bounds: bounds, memtableBytes: 64 << 10, segmentBytes: 64 << 10},
 	}
 }
 
-// newEstates are what a node leaves that was killed, and one that was stopped. Both
-// have several tables on several levels, segments in use and spare ones.
+// newEstates are what nodes leave that were killed, and such that were stopped, with one
+// shard and with several.
 func newEstates(t *testing.T) []*estate {
 	t.Helper()
+	var list []*estate
+	for _, shards := range []int{3, 1} {
+		killed, stopped := leave(t, shards, 9)
+		strange, strangeStopped := leave(t, shards, 10)
+		killed.foreign, stopped.foreign = strange.files, strangeStopped.files
+		list = append(list, killed, stopped)
+	}
+	return list
+}
+
+// leave runs a node until it has several tables on several levels, segments in use and
+// spare ones. The seed decides on values, not on their lengths.
+func leave(t *testing.T, shards int, seed uint64) (killed, stopped *estate) {
+	t.Helper()
 	disk := vfs.NewCrashableMem()
-	n, err := Start(estateConfig(disk))
+	n, err := Start(estateConfig(disk, shards))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -51,11 +69,12 @@ func newEstates(t *testing.T) []*estate {
 	if err := becomeReady(ctx, n); err != nil {
 		t.Fatal(err)
 	}
-	e := estate{want: map[string]string{}}
+	e := estate{shards: shards, want: map[string]string{}}
 	rng := rand.New(rand.NewPCG(9, 9))
+	text := rand.New(rand.NewPCG(seed, seed))
 	for i := range 900 {
 		key := string([]byte{byte(rng.IntN(256)), byte(rng.IntN(3))})
-		value := fmt.Sprint(i, " ", randomText(rng, rng.IntN(1500)))
+		value := fmt.Sprint(i, " ", randomText(text, rng.IntN(1500)))
 		resp, err := kv.Put(ctx, n, kv.PutRequest{Key: []byte(key), Value: []byte(value)})
 		if err == nil && i == 600 {
 			err = n.engine.Flush()
@@ -64,17 +83,25 @@ func newEstates(t *testing.T) []*estate {
 			t.Fatal(err)
 		}
 		e.want[key], e.last = value, resp.Revision
+		if i%200 == 150 {
+			e.older = append(e.older, readFiles(t, kill(disk)))
+		}
 	}
-	killed, stopped := e, e
-	left := disk.CrashClone(vfs.CrashCloneCfg{
-		UnsyncedDataPercent: 100, RNG: rand.New(rand.NewPCG(1, 1)),
-	})
-	killed.name, killed.files = "killed", readFiles(t, left)
+	killed, stopped = new(estate), new(estate)
+	*killed, *stopped = e, e
+	killed.name, killed.files = "killed", readFiles(t, kill(disk))
 	if err := n.Stop(ctx); err != nil {
 		t.Fatal(err)
 	}
 	stopped.name, stopped.files = "stopped", readFiles(t, disk)
-	return []*estate{&killed, &stopped}
+	return killed, stopped
+}
+
+// kill is the disk of a process that is killed now.
+func kill(disk *vfs.MemFS) *vfs.MemFS {
+	return disk.CrashClone(vfs.CrashCloneCfg{
+		UnsyncedDataPercent: 100, RNG: rand.New(rand.NewPCG(1, 1)),
+	})
 }
 
 func randomText(rng *rand.Rand, n int) string {
@@ -150,7 +177,7 @@ func kindOf(name string) string {
 // revive starts a node on what is left and reads everything. refused is why that
 // did not work, wrong what was read that is not what was acknowledged.
 func (e *estate) revive(ctx context.Context, disk vfs.FS) (refused, wrong error) {
-	n, err := Start(estateConfig(disk))
+	n, err := Start(estateConfig(disk, e.shards))
 	if err != nil {
 		return err, nil
 	}

@@ -29,7 +29,7 @@ func newTestCluster(t testing.TB, size, shards int, durability Durability) *test
 }
 
 // steady is the lab of tests in which no leader may change: that would skip revisions.
-var steady = lab{electionTicks: 60}
+var steady = lab{electionTicks: 120}
 
 // patience is more than anything takes that is going to happen.
 const patience = 20 * time.Second

@@ -201,8 +201,8 @@ func TestLostFiles(t *testing.T) {
 		files := maps.Clone(whole)
 		delete(files, name)
 		count := judge(t, name+" removed", files)
-		means := name != "LOCK" && name != noteName && name != ledgerName && !strings.HasPrefix(name, "OPTIONS") &&
-			!strings.HasSuffix(name, ".log") // empty
+		means := name != "LOCK" && name != noteName && name != ledgerName &&
+			!strings.HasPrefix(name, "OPTIONS") && !strings.HasSuffix(name, ".log") // empty
 		if (count == 0) != means {
 			t.Errorf("%s removed: %d commits", name, count)
 		}
