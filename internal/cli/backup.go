@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"time"
@@ -76,24 +77,14 @@ func (b *backupCommand) toFile(
 	cmd *cobra.Command, client *httpclient.Client, path string,
 ) (backup.Summary, error) {
 	if _, err := os.Lstat(path); err == nil {
-		return backup.Summary{}, fmt.Errorf("%s exists already, it is not overwritten", path)
+		return backup.Summary{}, existsAlready(path)
 	}
 	dir, name := filepath.Split(path)
 	file, err := os.CreateTemp(filepath.Clean(dir+"."), name+".*.unfinished")
 	if err != nil {
 		return backup.Summary{}, err
 	}
-	var sum backup.Summary
-	for range backupAttempts {
-		if sum, err = b.write(cmd, client, file); !errors.Is(err, kv.ErrCompacted) {
-			break
-		}
-		_, err2 := file.Seek(0, io.SeekStart)
-		if err2 = errors.Join(err2, file.Truncate(0)); err2 != nil {
-			err = errors.Join(err, err2)
-			break
-		}
-	}
+	sum, err := b.fill(cmd, client, file)
 	if err == nil {
 		err = file.Sync()
 	}
@@ -101,15 +92,50 @@ func (b *backupCommand) toFile(
 	if err == nil {
 		err = publish(file.Name(), path)
 	}
-	if err != nil {
-		return sum, errors.Join(err, os.Remove(file.Name()))
-	}
-	return sum, nil
+	return sum, errors.Join(err, removeIfThere(file.Name()))
 }
 
-// publish gives a complete file its name, for good.
+// fill writes a backup to a file, and begins it anew if compaction overtakes it.
+func (b *backupCommand) fill(
+	cmd *cobra.Command, client *httpclient.Client, file *os.File,
+) (sum backup.Summary, err error) {
+	for range backupAttempts {
+		if sum, err = b.write(cmd, client, file); !errors.Is(err, kv.ErrCompacted) {
+			break
+		}
+		_, err2 := file.Seek(0, io.SeekStart)
+		if err2 = errors.Join(err2, file.Truncate(0)); err2 != nil {
+			return sum, errors.Join(err, err2)
+		}
+	}
+	return sum, err
+}
+
+func existsAlready(path string) error {
+	return fmt.Errorf("%s exists already, it is not overwritten", path)
+}
+
+func removeIfThere(path string) error {
+	if err := os.Remove(path); !errors.Is(err, fs.ErrNotExist) {
+		return err
+	}
+	return nil
+}
+
+// publish gives a complete file its name, for good. A link is refused where there is a
+// file by then; a rename, for file systems without links, would replace it.
 func publish(unfinished, path string) error {
-	if err := os.Rename(unfinished, path); err != nil {
+	err := os.Link(unfinished, path)
+	if errors.Is(err, fs.ErrExist) {
+		return existsAlready(path)
+	}
+	if err != nil {
+		if _, err := os.Lstat(path); err == nil {
+			return existsAlready(path)
+		}
+		err = os.Rename(unfinished, path)
+	}
+	if err != nil {
 		return err
 	}
 	dir, err := os.Open(filepath.Dir(path))
