@@ -110,7 +110,7 @@ func newCluster(cfg Config) *cluster {
 	c.history.Leases, c.history.Drift = map[kv.LeaseID]*Tenure{}, cfg.Drift
 	harsh := cfg.Faults
 	harsh.Handover = 0
-	c.history.Gentle = harsh.none()
+	c.history.Gentle, c.history.Repeats = harsh.none(), cfg.Net.Duplicate > 0
 	trace.now = func() Time { return c.now }
 	c.network = network{
 		c: c, cut: map[link]bool{}, last: map[link]Time{}, apart: map[kv.ShardID]kv.NodeID{},

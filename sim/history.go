@@ -141,6 +141,8 @@ type History struct {
 	Healed Time
 	Drift  float64
 	Gentle bool
+	// Repeats tells that messages may have arrived twice.
+	Repeats bool
 	// order counts beginnings and ends.
 	order int
 }

@@ -73,10 +73,42 @@ func (k *keeper) next() {
 		return
 	}
 	op := k.draw()
-	op.ID, op.Client, op.Node = uint64(len(c.history.Ops)+1), k.id, n.id
-	op.then = k.begin
+	k.ask(n, op, k.begin)
+}
+
+// ask asks a node, and does something once that is over.
+func (k *keeper) ask(n *node, op *Op, then func()) {
+	op.ID, op.Client, op.Node = k.c.nextOp(), k.id, n.id
+	op.then = then
+	if l := op.Lease; l != nil && l.Request.Op == wire.LeaseGrant {
+		op.then = func() {
+			k.granted(op)
+			then()
+		}
+	}
 	nameValues(op)
-	c.ask(n, op)
+	k.c.ask(n, op)
+}
+
+// granted has some leases asked for at the very time at which they end, if nobody
+// keeps them alive, or soon after: who is slow to notice may still say that they live.
+func (k *keeper) granted(op *Op) {
+	c := k.c
+	if op.Fate() != Done || !c.chance(0.5) {
+		return
+	}
+	end := op.Answered + Time(op.Lease.Request.TTL)*Time(time.Second)
+	c.at(end+Time(c.between(-100*time.Millisecond, 400*time.Millisecond)), func() {
+		n := c.anybody()
+		if c.healed || !n.serves() {
+			return
+		}
+		verb := wire.LeaseKeepAlive
+		if c.chance(0.5) {
+			verb = wire.LeaseTimeToLive
+		}
+		k.ask(n, leaseOp(wire.Lease{Op: verb, ID: op.Lease.Request.ID}), func() {})
+	})
 }
 
 func (k *keeper) draw() *Op {

@@ -23,8 +23,9 @@ type leaseChecker struct {
 //   - who is answered by a lease found it alive at some moment meanwhile, and who is
 //     told that there is none was told so after it was gone;
 //   - no lease ends before its time to live has passed since it was last acknowledged,
-//     by any clock that keeps the bound, and none ends long after that once all is
-//     well;
+//     by any clock that keeps the bound, none is used after that, and none ends long
+//     after it once all is well;
+//   - its keys go after its end has begun;
 //   - no key hangs on a lease that is gone.
 //
 // That its keys went at one revision, and that none was hung on it later, is what
@@ -42,7 +43,7 @@ func (c *checker) checkLeases() error {
 		}
 	}
 	for id := range c.history.Leases {
-		if err := l.checkTenure(id); err != nil {
+		if err := errors.Join(l.checkTenure(id), l.checkEnd(id)); err != nil {
 			return fmt.Errorf("lease %d: %w", id, err)
 		}
 	}
@@ -66,7 +67,7 @@ func (l *leaseChecker) checkOp(op *Op) error {
 	if op.Fate() != Done {
 		return nil
 	}
-	if err := l.wasThere(id, op); err != nil {
+	if err := errors.Join(l.wasThere(id, op), l.checkUse(id, op)); err != nil {
 		return err
 	}
 	if op.Lease.Request.Op == wire.LeaseTimeToLive {

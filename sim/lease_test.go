@@ -85,14 +85,22 @@ func (h *History) record(op *Op, at Time) {
 // says adds an answer about the lease of leaseOps, after so many seconds.
 func says(op wire.LeaseOp, after Time, left int64, err error) func(h *History) {
 	return func(h *History) {
-		o := leaseOp(wire.Lease{Op: op, ID: 7})
-		if o.Err = err; err == nil {
-			o.Lease.Response = &wire.LeaseResponse{
-				Lease: kv.Lease{ID: 7, TTL: left, Granted: 4, Revision: 3},
-			}
+		rev := kv.Revision(2)
+		if after*second >= h.Leases[7].Dying {
+			rev = 3
 		}
-		h.record(o, after*second)
+		saysAt(h, op, after, left, rev, err)
 	}
+}
+
+func saysAt(h *History, op wire.LeaseOp, after Time, left int64, rev kv.Revision, err error) {
+	o := leaseOp(wire.Lease{Op: op, ID: 7})
+	if o.Err = err; err == nil {
+		o.Lease.Response = &wire.LeaseResponse{
+			Lease: kv.Lease{ID: 7, TTL: left, Granted: 4, Revision: rev},
+		}
+	}
+	h.record(o, after*second)
 }
 
 func TestCheckerOfLeases(t *testing.T) {
@@ -111,10 +119,19 @@ func TestCheckerOfLeases(t *testing.T) {
 		"alive when dead": {5 * second, says(keep, 7, 4, nil), false},
 		"gone too early":  {5 * second, says(keep, 4, 0, kv.ErrLeaseNotFound), false},
 		"gone":            {5 * second, says(keep, 7, 0, kv.ErrLeaseNotFound), true},
-		"time left":       {5 * second, says(ask, 3, 2, nil), true},
-		"too little":      {5 * second, says(ask, 3, 0, nil), false},
-		"a key hangs":     {5 * second, func(h *History) { h.Commits = h.Commits[:1] }, false},
-		"half deleted":    {5 * second, func(h *History) { h.addUnknownPut("b", 7) }, false},
+		"used in time":    {6 * second, says(ask, 5, 0, nil), true},
+		"used too late":   {7 * second, says(ask, 6, 0, nil), false},
+		"a new leader": {7 * second, func(h *History) {
+			h.Reigns = []Time{3 * second}
+			says(ask, 6, 0, nil)(h)
+		}, true},
+		"keys go too early": {6 * second, func(h *History) {
+			saysAt(h, ask, 5, 0, 3, nil)
+		}, false},
+		"time left":    {5 * second, says(ask, 3, 2, nil), true},
+		"too little":   {5 * second, says(ask, 3, 0, nil), false},
+		"a key hangs":  {5 * second, func(h *History) { h.Commits = h.Commits[:1] }, false},
+		"half deleted": {5 * second, func(h *History) { h.addUnknownPut("b", 7) }, false},
 		"too much": {5 * second, func(h *History) {
 			h.Gentle = true
 			says(ask, 3, 4, nil)(h)
