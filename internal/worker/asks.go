@@ -6,8 +6,9 @@ import (
 	"github.com/miruvor/miruvor/internal/wire"
 )
 
-// asking is a replica's request to another shard under way. Nobody depends on
-// its answer: a replica asks again by itself.
+// asking is a request to a shard under way whose answer nobody depends on: a replica's
+// to another shard, which asks again by itself, or a coordinator's release of keys, which
+// the primary is asked about in the end.
 type asking struct {
 	id    uint64
 	ask   *replica.Ask
@@ -19,6 +20,8 @@ type asking struct {
 type asks struct {
 	open map[uint64]*asking
 	list []*asking
+	// later are releases that a shard could not take, to be sent with the next tick.
+	later []*asking
 	// silent counts those that nobody answered: others are asked from then on.
 	silent int
 }
@@ -81,7 +84,13 @@ func (w *Worker) askAnswered(now wire.Instant, from kv.NodeID, resp *wire.Respon
 		w.routes.learn(a.ask.Shard, resp.Leader)
 		if resp.Leader != 0 && resp.Leader != from && a.tries < askTriesMax {
 			w.askOn(a, now, resp.Leader)
+			return true
 		}
+	}
+	if resp.Code == wire.CodeNotLeader || resp.Code == wire.CodeRetry {
+		w.calls.asks.postpone(a)
+	}
+	if resp.Code == wire.CodeNotLeader {
 		return true
 	}
 	if r, here := w.replicas[a.ask.From]; here && a.ask.From != kv.SystemShard {
@@ -90,8 +99,25 @@ func (w *Worker) askAnswered(now wire.Instant, from kv.NodeID, resp *wire.Respon
 	return true
 }
 
-// tickAsks forgets the requests that nobody answered.
+// postpone has a release sent again, which its shard is about to be able to take: else
+// it would keep the keys locked until the primary is asked.
+func (a *asks) postpone(what *asking) {
+	if what.ask.Request.Resolve != nil && what.ask.From == kv.SystemShard &&
+		len(a.later) < asksMax {
+		a.later = append(a.later, what)
+	}
+}
+
+// tickAsks sends again what was postponed, as long as somebody may wait for it, and
+// forgets the requests that nobody answered.
 func (w *Worker) tickAsks(now wire.Instant) {
+	later := w.calls.asks.later
+	w.calls.asks.later = nil
+	for _, a := range later {
+		if now < a.since+askTimeout {
+			w.askOn(a, now, 0)
+		}
+	}
 	n := 0
 	for n < len(w.calls.asks.list) && w.calls.asks.list[n].since < now-askTimeout {
 		w.lostAsk(w.calls.asks.list[n].id)
