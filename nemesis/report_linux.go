@@ -30,8 +30,8 @@ type report struct {
 	verdict *history.Verdict
 	// problems are those of the run and of the verdict, in the order of time.
 	problems []*history.Problem
-	// answers are the ends of answered writes, in order.
-	answers []time.Duration
+	// answers are the ends of answered calls, in order, and writes those of writes.
+	answers, writes []time.Duration
 }
 
 func newReport(r *run, v *history.Verdict) *report {
@@ -43,11 +43,16 @@ func newReport(r *run, v *history.Verdict) *report {
 		return cmp.Compare(a.At, b.At)
 	})
 	for _, c := range r.history.Calls() {
-		if c.Outcome == history.Answered && c.Changes() {
-			rep.answers = append(rep.answers, c.End)
+		if c.Outcome != history.Answered {
+			continue
+		}
+		rep.answers = append(rep.answers, c.End)
+		if c.Changes() {
+			rep.writes = append(rep.writes, c.End)
 		}
 	}
 	slices.Sort(rep.answers)
+	slices.Sort(rep.writes)
 	return rep
 }
 
@@ -79,10 +84,15 @@ func (r *report) writeText(to io.Writer) error {
 	var b strings.Builder
 	fmt.Fprintf(&b, "# Nemesis, seed %d: %s\n\n", r.config.seed, r.result())
 	fmt.Fprintf(&b, "    %s\n\n", r.commandLine())
+	fmt.Fprintf(&b, "%d nodes, each a process with an address of its own, hold %d shards under load of "+
+		"etcd's clients and of HTTP, while faults drawn from a seed strike. Afterwards all that "+
+		"clients and watches were told was held against one order of all changes.\n\n",
+		r.config.nodes, len(r.config.splitAt)+1)
 	fmt.Fprintf(&b, "%s on %d processors, %s\n\n", kernel(), runtime.NumCPU(), runtime.Version())
 	fmt.Fprint(&b, "![throughput, failures, latency and leaders over time](plot.svg)\n\n")
 	r.writeFigures(&b)
 	r.writeProblems(&b)
+	r.writeKinds(&b)
 	r.writeSteps(&b)
 	b.WriteString("\n## What was seen\n\n```\n")
 	for _, n := range r.notes {
@@ -133,31 +143,14 @@ func (r *report) writeFigures(b *strings.Builder) {
 		row("revisions", "%d, up to %d", v.Revisions, r.history.Seen())
 		row("watches", "%d, told %d times", v.Watches, v.Told)
 	}
-	row("steps of faults", "%d: %s", len(r.done), r.countKinds())
+	row("answered a second", "%.0f", r.answered(0, r.ended))
+	row("steps of faults", "%d", len(r.done))
 	row("changes of leaders", "%d", len(r.sampler.changes))
 	row("longest time without a write", "%v",
 		r.longestGap(0, r.ended).Round(time.Millisecond))
 	row("slowest fsync of a page beside it", "%v", r.machine.slowest().Round(time.Millisecond))
 	row("packets", "%d carried, %d late, %d lost", traffic.Carried, traffic.Late, traffic.Lost)
 	b.WriteString("\n")
-}
-
-// countKinds counts the faults that were done by kind.
-func (r *report) countKinds() string {
-	count := map[string]int{}
-	for _, d := range r.done {
-		count[d.first.kind]++
-		if d.second != nil {
-			count[d.second.kind]++
-		}
-	}
-	var list []string
-	for _, k := range kinds {
-		if n := count[k.name]; n > 0 {
-			list = append(list, fmt.Sprintf("%d %s", n, k.name))
-		}
-	}
-	return strings.Join(list, ", ")
 }
 
 func (r *report) writeProblems(b *strings.Builder) {
@@ -176,51 +169,4 @@ func (r *report) writeProblems(b *strings.Builder) {
 	if more := len(r.problems) - len(shown); more > 0 {
 		fmt.Fprintf(b, "and %d more: `go run ./nemesis -judge history.jsonl.gz` has all.\n\n", more)
 	}
-}
-
-// scene is what was wrong with the cluster at a time.
-func (r *report) scene(at time.Duration) string {
-	for i := range r.done {
-		d := &r.done[i]
-		switch {
-		case at < d.began || at > d.healed+d.recovered:
-		case at <= d.healed:
-			return d.String()
-		default:
-			return "after " + d.String()
-		}
-	}
-	return "no fault at work"
-}
-
-// writeSteps tells of each step how the cluster bore it.
-func (r *report) writeSteps(b *strings.Builder) {
-	b.WriteString("## Steps\n\n" +
-		"| at | | leader changes | longest without a write | well again after |\n" +
-		"|---:|---|---:|---:|---:|\n")
-	for i := range r.done {
-		d := &r.done[i]
-		end := d.healed + d.recovered
-		changes := 0
-		for _, c := range r.sampler.changes {
-			if c.at >= d.began && c.at <= end {
-				changes++
-			}
-		}
-		fmt.Fprintf(b, "| %.1f s | %s | %d | %v | %v |\n", d.began.Seconds(), &d.step, changes,
-			r.longestGap(d.began, end).Round(time.Millisecond), d.recovered.Round(time.Millisecond))
-	}
-}
-
-// longestGap is the longest time without an answered write.
-func (r *report) longestGap(from, to time.Duration) time.Duration {
-	longest, last := time.Duration(0), from
-	first, _ := slices.BinarySearchFunc(r.answers, from, cmp.Compare[time.Duration])
-	for _, at := range r.answers[first:] {
-		if at >= to {
-			break
-		}
-		longest, last = max(longest, at-last), at
-	}
-	return max(longest, to-last)
 }

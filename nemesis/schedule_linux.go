@@ -25,6 +25,9 @@ type planned struct {
 }
 
 func (p *planned) String() string {
+	if p.end == p.begin {
+		return p.fault.String()
+	}
 	return fmt.Sprintf("%s for %v", p.fault, (p.end - p.begin).Round(time.Millisecond))
 }
 

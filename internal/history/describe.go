@@ -1,7 +1,9 @@
 package history
 
 import (
+	"cmp"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 )
@@ -156,12 +158,50 @@ func (p *Part) String() string {
 	return "[" + strings.Join(list, ", ") + "]"
 }
 
+// pairsShown is how many pairs of a long answer are told: those that changed last.
+const pairsShown = 3
+
 func pairs(list []Pair) string {
+	last := slices.SortedStableFunc(slices.Values(list), func(a, b Pair) int {
+		return cmp.Compare(b.Mod, a.Mod)
+	})
 	var texts []string
-	for i := range list {
-		texts = append(texts, list[i].String())
+	for i := range last[:min(len(last), pairsShown)] {
+		texts = append(texts, last[i].String())
+	}
+	if more := len(last) - len(texts); more > 0 {
+		texts = append(texts, fmt.Sprintf("and %d that changed before", more))
 	}
 	return strings.Join(texts, ", ")
+}
+
+// differences tells what of an answer was to be another.
+func differences(got, want []Part) string {
+	var texts []string
+	for i := range max(len(got), len(want)) {
+		var g, w Part
+		if i < len(got) {
+			g = got[i]
+		}
+		if i < len(want) {
+			w = want[i]
+		}
+		texts = append(texts, lacks("wrong: ", g.Pairs, w.Pairs), lacks("due: ", w.Pairs, g.Pairs),
+			lacks("before it, wrong: ", g.Prev, w.Prev), lacks("before it, due: ", w.Prev, g.Prev))
+	}
+	texts = slices.DeleteFunc(texts, func(text string) bool { return text == "" })
+	return strings.Join(texts, "\n  ")
+}
+
+// lacks tells which of some pairs are not among others.
+func lacks(title string, some, others []Pair) string {
+	missing := slices.DeleteFunc(slices.Clone(some), func(p Pair) bool {
+		return slices.Contains(others, p)
+	})
+	if len(missing) == 0 {
+		return ""
+	}
+	return title + pairs(missing)
 }
 
 // String is a key, its value and what is known of it.

@@ -118,7 +118,8 @@ func (v *Verdict) compare(c *Call, s state) {
 	if succeeded != c.Succeeded || !reflect.DeepEqual(parts, c.Parts) {
 		due := *c
 		due.Succeeded, due.Parts = succeeded, parts
-		v.fail(c.End, "%v\n  should have been told %s", c, due.told())
+		v.fail(c.End, "%v\n  should have been told %s\n  %s", c, due.told(),
+			differences(c.Parts, parts))
 	}
 }
 

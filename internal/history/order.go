@@ -58,8 +58,8 @@ func (v *Verdict) linearizable() {
 		n, _ := slices.BinarySearchFunc(calls, first+pieceEntries,
 			func(p placed, index int) int { return cmp.Compare(p.index, index) })
 		if got := orderable(calls[:n], first); got != porcupine.Ok {
-			v.fail(calls[n-1].begin, "porcupine, another checker, finds no order for what ends "+
-				"with %v: %v", calls[n-1].call, got)
+			v.fail(calls[0].begin, "porcupine, another checker, finds no order for what was asked "+
+				"from %s to %s: %v", seconds(calls[0].begin), seconds(calls[n-1].begin), got)
 		}
 		calls = calls[n:]
 	}
