@@ -1,7 +1,6 @@
 package sim
 
 import (
-	"errors"
 	"fmt"
 	"time"
 
@@ -146,9 +145,7 @@ func (c *cluster) finish(op *Op, r worker.Reply) {
 	}
 	c.history.end(op)
 	c.probe.finished(op)
-	if r.Err != nil && c.calm && !c.mayRefuse(op) {
-		c.failf("nothing was wrong, but: %v", op)
-	}
+	c.checkPrompt(op)
 	rev := kv.Revision(0)
 	if r.Err == nil {
 		rev = op.Revision()
@@ -201,14 +198,6 @@ func (o *Op) take(r *worker.Reply) bool {
 		return r.Alarms != nil
 	}
 	return r.Txn != nil || r.Range != nil
-}
-
-// mayRefuse reports whether an operation's error may be right though all is well:
-// leaders still move to where they belong, and are asked only once about leases.
-func (c *cluster) mayRefuse(op *Op) bool {
-	return errors.Is(op.Err, kv.ErrFutureRevision) || errors.Is(op.Err, kv.ErrCompacted) ||
-		errors.Is(op.Err, kv.ErrLeaseNotFound) || errors.Is(op.Err, kv.ErrKeyNotFound) ||
-		op.Txn == nil && op.Range == nil && errors.Is(op.Err, kv.ErrUncertain)
 }
 
 // learn remembers what an answer told.

@@ -30,6 +30,9 @@ func (c *cluster) check() error {
 			return err
 		}
 	}
+	if err := c.checkLogs(); err != nil {
+		return err
+	}
 	slices.SortFunc(c.history.Commits, func(a, b Commit) int {
 		return int(a.Revision - b.Revision)
 	})
@@ -39,32 +42,6 @@ func (c *cluster) check() error {
 	// A new oracle's leader hands out revisions from further up, if there are more shards.
 	dense := c.calm && len(c.terms) == c.leaders || c.cfg.Shape.Shards == 1
 	return c.history.Check(dense)
-}
-
-// lastQuestions shows that a healed cluster takes writes in every shard and
-// answers reads, on every node.
-func (c *cluster) lastQuestions() error {
-	var asked []*Op
-	ask := func(n *node, op *Op) {
-		op.ID, op.Client, op.Node = uint64(len(c.history.Ops)+1), len(c.clients), n.id
-		asked = append(asked, op)
-		c.ask(n, op)
-		c.runUntil("an answer", 10*time.Second, c.idle)
-	}
-	for i, keys := range c.keys.perShard {
-		put := &kv.PutRequest{Key: keys[0], Value: fmt.Appendf(nil, "last.%d", i)}
-		ask(c.nodes[c.order[i%len(c.order)]], single(kv.Op{Put: put}))
-	}
-	for _, id := range c.order {
-		ask(c.nodes[id], &Op{Range: &kv.RangeRequest{}})
-		ask(c.nodes[id], &Op{Range: &kv.RangeRequest{Serializable: true}})
-	}
-	for _, op := range asked {
-		if op.Err != nil {
-			return fmt.Errorf("all is well, but %v", op)
-		}
-	}
-	return nil
 }
 
 // compareReplicas checks that a shard is the same on all its nodes, byte for
