@@ -81,7 +81,8 @@ func count(times []time.Duration, from, to time.Duration) int {
 // writeSteps tells of each step how the cluster bore it.
 func (r *report) writeSteps(b *strings.Builder) {
 	b.WriteString("## Steps\n\n" +
-		"| at | | answered a second | leader changes | longest without a write | well again after |\n" +
+		"| at | | answered a second | leader changes | longest without a write | " +
+		"well again after |\n" +
 		"|---:|---|---:|---:|---:|---:|\n")
 	for i := range r.done {
 		d := &r.done[i]

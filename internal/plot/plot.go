@@ -1,8 +1,9 @@
 // Package plot draws what happened over time as SVG: panels one below the other
 // with one time axis, and bands of time behind them that say what was going on.
 //
-// Other pictures can be drawn on its Canvas. It measures nothing and knows nothing of what it draws. The picture has no
-// scripts and no fonts of its own, and stands on light and on dark pages.
+// Other pictures can be drawn on its Canvas. It measures nothing and knows nothing of
+// what it draws. A picture has no scripts and no fonts of its own, and stands on light
+// and on dark pages.
 //
 //	┌ Band ┐   ┌ Band ───┐
 //	│ ╱╲   │   │         │   Panel: Series …
