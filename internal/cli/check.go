@@ -46,16 +46,9 @@ func (c *checkCommand) run(cmd *cobra.Command, args []string) error {
 	if isBackup(args[0]) {
 		return checkBackup(cmd, c.output, args[0])
 	}
-	var bar *meter
-	found, err := node.Check(args[0], func(done, total int64) {
-		if bar == nil {
-			bar = newMeter(cmd.ErrOrStderr(), "bytes", total)
-		}
-		bar.set(done)
-	})
-	if bar != nil {
-		bar.end()
-	}
+	report, end := meterOfBytes(cmd.ErrOrStderr())
+	found, err := node.Check(args[0], report)
+	end()
 	if err != nil {
 		return err
 	}

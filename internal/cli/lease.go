@@ -68,6 +68,20 @@ func (c *leaseCommand) addTo(cmd *cobra.Command, outputs ...string) *cobra.Comma
 	return cmd
 }
 
+// with does a request about the lease that an argument names.
+func (c *leaseCommand) with(
+	cmd *cobra.Command, arg string,
+	request func(context.Context, *httpclient.Client, kv.LeaseID) error,
+) error {
+	id, err := parseLease("ID", arg)
+	if err != nil {
+		return err
+	}
+	return c.do(cmd, func(ctx context.Context, client *httpclient.Client) error {
+		return request(ctx, client, id)
+	})
+}
+
 func newLeaseGrant() *cobra.Command {
 	c, id := &leaseCommand{}, ""
 	cmd := c.addTo(&cobra.Command{
@@ -128,11 +142,9 @@ func newLeaseRevoke() *cobra.Command {
 		Short: "End a lease and delete its keys",
 		Args:  cobra.ExactArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			id, err := parseLease("ID", args[0])
-			if err != nil {
-				return err
-			}
-			return c.do(cmd, func(ctx context.Context, client *httpclient.Client) error {
+			return c.with(cmd, args[0], func(
+				ctx context.Context, client *httpclient.Client, id kv.LeaseID,
+			) error {
 				revision, err := client.LeaseRevoke(ctx, id)
 				if err != nil {
 					return noLease(id, err)

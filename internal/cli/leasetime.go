@@ -24,11 +24,9 @@ func newLeaseTTL() *cobra.Command {
 		Short: "Print how much time a lease has left",
 		Args:  cobra.ExactArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			id, err := parseLease("ID", args[0])
-			if err != nil {
-				return err
-			}
-			return c.do(cmd, func(ctx context.Context, client *httpclient.Client) error {
+			return c.with(cmd, args[0], func(
+				ctx context.Context, client *httpclient.Client, id kv.LeaseID,
+			) error {
 				lease, err := client.LeaseTimeToLive(ctx, id, withKeys)
 				if err != nil {
 					return noLease(id, err)

@@ -82,19 +82,12 @@ func (r *restoreCommand) run(cmd *cobra.Command, args []string) error {
 		return err
 	}
 	defer func() { _ = file.Close() }() // it was only read
-	var bar *meter
+	report, end := meterOfBytes(cmd.ErrOrStderr())
 	made, err := node.Restore(config.node, node.Backup{
 		Name: args[0], File: &interruptible{cmd.Context(), file}, Bump: kv.Revision(r.bump),
-		Progress: func(done, total int64) {
-			if bar == nil {
-				bar = newMeter(cmd.ErrOrStderr(), "bytes", total)
-			}
-			bar.set(done)
-		},
+		Progress: report,
 	})
-	if bar != nil {
-		bar.end()
-	}
+	end()
 	if err != nil {
 		return ended(cmd.Context(), err)
 	}

@@ -38,6 +38,22 @@ func newMeter(w io.Writer, what string, total int64) *meter {
 	)}
 }
 
+// meterOfBytes is a meter whose total comes with the first report.
+func meterOfBytes(w io.Writer) (report func(done, total int64), end func()) {
+	var m *meter
+	report = func(done, total int64) {
+		if m == nil {
+			m = newMeter(w, "bytes", total)
+		}
+		m.set(done)
+	}
+	return report, func() {
+		if m != nil {
+			m.end()
+		}
+	}
+}
+
 // set tells that done of the total are done.
 func (m *meter) set(done int64) {
 	if m.bar != nil {
