@@ -23,8 +23,8 @@ func (w *Worker) Pass(now wire.Instant) (eff *Effects, more bool) {
 	working := w.work(now)
 	working = w.sweep() || working
 	busy := true
-	w.applied = 0
-	for round := 0; busy && round < roundsMax && w.applied < passBytesMax; round++ {
+	w.turns.applied = 0
+	for round := 0; busy && round < roundsMax && w.turns.applied < passBytesMax; round++ {
 		w.askOracle(now)
 		w.runOracle(now)
 		w.runCompaction(now)
@@ -76,6 +76,8 @@ func (w *Worker) work(now wire.Instant) bool {
 // turns are where in order something was done last that is done in parts.
 type turns struct {
 	read, sweep int
+	// applied are the bytes that this pass has applied.
+	applied int
 	// sweepsLeft are the parts of sweeps that may be done before the next tick.
 	sweepsLeft int
 }
@@ -110,7 +112,7 @@ func (w *Worker) settle(now wire.Instant) bool {
 		}
 	}
 	if w.out.Batch != nil {
-		w.applied += w.out.Batch.Size()
+		w.turns.applied += w.out.Batch.Size()
 		if err := w.out.Batch.Commit(); err != nil {
 			panic(fmt.Sprintf("worker: the engine does not take a batch: %v", err))
 		}

@@ -31,8 +31,6 @@ type Worker struct {
 	effects  Effects
 	observed kv.Revision
 	turns    turns
-	// applied are the bytes that this pass has applied.
-	applied int
 	// told is when a shard's leader was last told that the replica it
 	// replicates to is not here.
 	told map[kv.ShardID]wire.Instant
