@@ -19,11 +19,12 @@
 // two. It has no goroutine and no clock of its own.
 //
 //  1. live never exceeds the limit by more than one request.
-//  2. The limit lies between LimitMin and LimitMax, but for LimitStalled while nothing
-//     is done. While there is room, it goes to LimitIdle, which is what a burst may
-//     have before anything is known of it.
+//  2. The limit lies between Bounds.Min and Max, but for Stalled while nothing is done.
+//     While there is room, it goes to Idle, which is what a burst may have before
+//     anything is known of it.
 //  3. Nothing that was let in is ever put out.
 //
-// Requests are counted in units: one, and one more for each UnitBytes of what they carry,
-// so that the limit bounds memory too.
+// A Room has two Limiters: of requests, and of the bytes that these carry. Many small
+// requests and few large ones are not alike: a thousand clients that wait for their
+// answers are let in whatever happens, and their gigabyte of values is not.
 package admission

@@ -6,19 +6,13 @@ import (
 	"time"
 )
 
-// UnitBytes is how much a request may carry for a unit.
-const UnitBytes = 64 << 10
-
-// Bounds of a limit, in units.
-const (
-	// LimitMin is let in however long it takes: clients that wait for their answers
-	// before they ask again are no flood, and are not refused.
-	LimitMin = 1024
-	// LimitStalled is for who does nothing at all.
-	LimitStalled = 64
-	LimitIdle    = 4096
-	LimitMax     = 8192
-)
+// Bounds are those of a limit. What they count is the Limiter's user's.
+type Bounds struct {
+	// Min is let in however long it takes, Stalled if nothing is done at all.
+	Min, Stalled int64
+	// Idle is what a burst may have after a quiet time, Max the most ever.
+	Idle, Max int64
+}
 
 const (
 	// window is how long what is done is counted for, at least, and memory about how
@@ -36,6 +30,7 @@ const (
 
 // Limiter bounds what is under way. Use New.
 type Limiter struct {
+	bounds Bounds
 	target time.Duration
 	now    func() time.Time
 
@@ -53,40 +48,33 @@ type Limiter struct {
 
 // New makes a limiter that lets in what is done within about target. now is the
 // clock, which may be asked by many goroutines.
-func New(target time.Duration, now func() time.Time) *Limiter {
-	l := &Limiter{target: target, now: now, began: now()}
-	l.limit.Store(LimitIdle)
+func New(b Bounds, target time.Duration, now func() time.Time) *Limiter {
+	l := &Limiter{bounds: b, target: target, now: now, began: now()}
+	l.limit.Store(b.Idle)
 	return l
 }
 
-// Units are what requests are counted in: one for a request, and what it carries.
-type Units int64
-
-// UnitsOf is what carrying some bytes counts.
-func UnitsOf(bytes int) Units { return Units(bytes / UnitBytes) }
-
-// Take lets in a request of n units, or one that was let in become larger by n, or
-// refuses that.
-func (l *Limiter) Take(n Units) bool {
-	if l.live.Add(int64(n))-int64(n) < l.limit.Load() {
+// Take lets in n, or refuses it.
+func (l *Limiter) Take(n int64) bool {
+	if l.live.Add(n)-n < l.limit.Load() {
 		return true
 	}
-	l.live.Add(-int64(n))
+	l.live.Add(-n)
 	l.refused.Add(1)
 	l.refusals.Add(1)
 	l.event()
 	return false
 }
 
-// Hold has a request that was let in become larger by n, as it already is.
-func (l *Limiter) Hold(n Units) { l.live.Add(int64(n)) }
+// Hold has what was let in become larger by n, as it already is.
+func (l *Limiter) Hold(n int64) { l.live.Add(n) }
 
-// Leave ends a request for which n was taken and held altogether. served says that it
-// was done, and in time: what else ended shows nothing of what can be done.
-func (l *Limiter) Leave(n Units, served bool) {
-	l.live.Add(-int64(n))
+// Leave ends what n was taken and held for altogether. served says that it was done,
+// and in time: what else ended shows nothing of what can be done.
+func (l *Limiter) Leave(n int64, served bool) {
+	l.live.Add(-n)
 	if served {
-		l.done.Add(int64(n))
+		l.done.Add(n)
 	}
 	l.event()
 }
@@ -109,7 +97,7 @@ func (l *Limiter) turn(elapsed time.Duration) {
 	limit, live := l.limit.Load(), l.live.Load()
 	if refused == 0 && live <= limit/2 {
 		l.still = 0
-		l.limit.Store(toward(limit, LimitIdle, elapsed, calm))
+		l.limit.Store(toward(limit, l.bounds.Idle, elapsed, calm))
 		return
 	}
 	if l.still += elapsed; done > 0 {
@@ -117,11 +105,12 @@ func (l *Limiter) turn(elapsed time.Duration) {
 	}
 	switch {
 	case l.still >= patience:
-		l.limit.Store(toward(limit, LimitStalled, elapsed, memory))
+		l.limit.Store(toward(limit, l.bounds.Stalled, elapsed, memory))
 	case done > 0:
 		// So much would take as long as target.
 		goal := int64(float64(done) * float64(l.target) / float64(elapsed))
-		l.limit.Store(toward(limit, min(max(goal, LimitMin), LimitMax), elapsed, memory))
+		goal = min(max(goal, l.bounds.Min), l.bounds.Max)
+		l.limit.Store(toward(limit, goal, elapsed, memory))
 	}
 }
 
@@ -140,7 +129,7 @@ func toward(from, to int64, elapsed, whole time.Duration) int64 {
 	return from + int64(step)
 }
 
-// Load is how a limiter stands, in units; Refused counts requests since the start.
+// Load is how a limiter stands; Refused counts what it did not let in since the start.
 type Load struct {
 	Live, Limit, Refused int64
 }

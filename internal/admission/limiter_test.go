@@ -24,7 +24,7 @@ type world struct {
 
 func newWorld(capacity float64, batch time.Duration) *world {
 	w := &world{at: time.Unix(1, 0), capacity: capacity, batch: batch}
-	w.l = New(target, func() time.Time { return w.at })
+	w.l = New(Calls, target, func() time.Time { return w.at })
 	return w
 }
 
@@ -83,13 +83,13 @@ func TestOverload(t *testing.T) {
 				t.Errorf("%g/s: takes %v at first, more than %v", capacity, w.worst, most)
 			}
 			w.run(10*capacity, 5*time.Second)
-			least := time.Duration(LimitMin / capacity * float64(time.Second))
+			least := time.Duration(float64(Calls.Min) / capacity * float64(time.Second))
 			if most := max(target, least) * 3 / 2; w.worst > most {
 				t.Errorf("%g/s: takes %v, more than %v", capacity, w.worst, most)
 			}
-			right := min(max(capacity*target.Seconds(), LimitMin), LimitMax)
+			right := min(max(capacity*target.Seconds(), float64(Calls.Min)), float64(Calls.Max))
 			if limit := float64(w.l.Load().Limit); limit < 0.7*right || limit > 1.3*right ||
-				limit > LimitMax {
+				limit > float64(Calls.Max) {
 				t.Errorf("%g/s: the limit is %g, not about %g", capacity, limit, right)
 			}
 			if least := 0.95 * 5 * capacity; float64(w.done) < least {
@@ -111,15 +111,15 @@ func TestStall(t *testing.T) {
 	w.run(8000, time.Second)
 	w.capacity = 0
 	w.run(8000, 900*time.Millisecond)
-	if limit := w.l.Load().Limit; limit < LimitMin {
+	if limit := w.l.Load().Limit; limit < Calls.Min {
 		t.Errorf("the limit is %d after a moment without anything done", limit)
 	}
 	w.run(8000, 2*time.Second)
-	if live := w.l.Load().Live; live > LimitIdle {
+	if live := w.l.Load().Live; live > Calls.Idle {
 		t.Errorf("%d wait for a server that does nothing", live)
 	}
 	w.run(8000, time.Second)
-	if limit := w.l.Load().Limit; limit != LimitStalled {
+	if limit := w.l.Load().Limit; limit != Calls.Stalled {
 		t.Errorf("the limit is %d while nothing is done", limit)
 	}
 	w.capacity = 10_000
@@ -133,8 +133,8 @@ func TestStall(t *testing.T) {
 // TestFailuresShowNothing: what fails at once must not look like what is done.
 func TestFailuresShowNothing(t *testing.T) {
 	at := time.Unix(1, 0)
-	l := New(target, func() time.Time { return at })
-	for range LimitIdle {
+	l := New(Calls, target, func() time.Time { return at })
+	for range Calls.Idle {
 		l.Take(1)
 	}
 	for range 300_000 {
@@ -142,20 +142,20 @@ func TestFailuresShowNothing(t *testing.T) {
 		l.Leave(1, false)
 		l.Take(1)
 	}
-	if limit := l.Load().Limit; limit != LimitStalled {
+	if limit := l.Load().Limit; limit != Calls.Stalled {
 		t.Errorf("the limit is %d", limit)
 	}
 }
 
-// TestClientsThatWait: as many clients as LimitMin, each of which waits for its answer,
+// TestClientsThatWait: as many clients as Calls.Min, each of which waits for its answer,
 // are never refused, however slow the server, nor after it has stood still for a moment.
 func TestClientsThatWait(t *testing.T) {
 	w := newWorld(500, 40*time.Millisecond)
-	w.l.limit.Store(LimitMin)
+	w.l.limit.Store(Calls.Min)
 	for second := range 20 {
 		for range 1000 {
 			w.at = w.at.Add(time.Millisecond)
-			for len(w.queue) < LimitMin && w.refused == 0 {
+			for len(w.queue) < int(Calls.Min) && w.refused == 0 {
 				if w.queue = append(w.queue, w.at); !w.l.Take(1) {
 					w.refused++
 				}
@@ -173,29 +173,42 @@ func TestClientsThatWait(t *testing.T) {
 	}
 }
 
-// TestUnits: what is large takes the place of many, and is let in if there is any.
-func TestUnits(t *testing.T) {
-	l := New(target, time.Now)
-	for range LimitIdle - 1 {
-		if !l.Take(1) {
-			t.Fatal("no room in an idle limiter")
+// TestRoom: few large requests fill a room as many small ones do, each in its own way, and
+// what is let in is counted until it leaves, whole.
+func TestRoom(t *testing.T) {
+	r := NewRoom(WriteLoads, target, time.Now)
+	large := int(WriteLoads.Idle / 8)
+	for range 8 {
+		if !r.Enter(large) {
+			t.Fatal("no room in an idle room")
 		}
 	}
-	large := 1 + UnitsOf(1<<20)
-	if large != 17 {
-		t.Fatalf("1 MiB counts %d", large)
+	if r.Enter(1) {
+		t.Error("more than the loads allow is let in")
 	}
-	if !l.Take(large) || l.Take(1) {
-		t.Error("a large one is not let in, or it is not counted")
+	for i := range Calls.Idle - 8 {
+		if !r.Enter(0) {
+			t.Fatalf("%d calls are refused because of the load of 8", i)
+		}
 	}
-	l.Leave(large, true)
-	l.Hold(1)
-	if l.Take(1) {
-		t.Error("what is held is not counted")
+	if r.Enter(0) || r.Calls.Load().Refused != 1 || r.Loads.Load().Refused != 1 {
+		t.Errorf("more calls are let in, or refusals not counted: %+v, %+v",
+			r.Calls.Load(), r.Loads.Load())
 	}
-	l.Leave(1, true)
-	if got := l.Load(); got.Live != LimitIdle-1 || got.Refused != 2 {
-		t.Errorf("%+v", got)
+	r.Hold(large)
+	r.Leave(2*large, true)
+	for range Calls.Idle - 8 {
+		r.Leave(0, true)
+	}
+	if calls, bytes := r.Live(); calls != 7 || bytes != 7*int64(large) {
+		t.Errorf("%d calls with %d bytes are left", calls, bytes)
+	}
+	if !r.Enter(0) || !r.Take(1) || r.Take(large) && r.Take(1) {
+		t.Error("what became free is not let in, or too much is")
+	}
+	r.Hold(-large)
+	if !r.Take(1) {
+		t.Error("what is held no more is counted")
 	}
 }
 
@@ -219,12 +232,12 @@ func TestToward(t *testing.T) {
 	}
 }
 
-func BenchmarkTakeLeave(b *testing.B) {
-	l := New(math.MaxInt64, time.Now)
+func BenchmarkEnterLeave(b *testing.B) {
+	l := NewRoom(WriteLoads, math.MaxInt64, time.Now)
 	b.ReportAllocs()
 	for b.Loop() {
-		if l.Take(1) {
-			l.Leave(1, true)
+		if l.Enter(200) {
+			l.Leave(200, true)
 		}
 	}
 }

@@ -22,8 +22,8 @@ const targetPart = 10
 func newRooms(requestTimeout time.Duration) *rooms {
 	target := requestTimeout / targetPart
 	return &rooms{
-		reads:  room{admission.New(target, time.Now)},
-		writes: room{admission.New(target, time.Now)},
+		reads:  room{admission.NewRoom(admission.ReadLoads, target, time.Now)},
+		writes: room{admission.NewRoom(admission.WriteLoads, target, time.Now)},
 	}
 }
 
@@ -40,40 +40,28 @@ func (r *rooms) of(method string) *room {
 }
 
 // room bounds calls that are under way.
-type room struct{ limiter *admission.Limiter }
+type room struct{ *admission.Room }
 
 var _ grpcserver.Room = (*room)(nil)
 
-// enter takes a call in.
+// enter takes a call in, of whose message nothing is known yet.
 func (r *room) enter() error {
-	if !r.limiter.Take(1) {
+	if !r.Enter(0) {
 		return rpctypes.ErrGRPCRequestTooManyRequests
 	}
 	return nil
 }
 
 // Take implements grpcserver.Room.
-func (r *room) Take(bytes int) (units int, err error) {
-	n := admission.UnitsOf(bytes)
-	if n > 0 && !r.limiter.Take(n) {
-		return 0, rpctypes.ErrGRPCRequestTooManyRequests
+func (r *room) Take(bytes int) error {
+	if !r.Room.Take(bytes) {
+		return rpctypes.ErrGRPCRequestTooManyRequests
 	}
-	return int(n), nil
-}
-
-// Hold implements grpcserver.Room.
-func (r *room) Hold(bytes int) (units int) {
-	n := admission.UnitsOf(bytes)
-	if n > 0 {
-		r.limiter.Hold(n)
-	}
-	return int(n)
+	return nil
 }
 
 // Leave implements grpcserver.Room.
-func (r *room) Leave(units int, code codes.Code) {
-	r.limiter.Leave(admission.Units(1+units), isDone(code))
-}
+func (r *room) Leave(bytes int, code codes.Code) { r.Room.Leave(bytes, isDone(code)) }
 
 // isDone reports whether a call that ended so was one that the server could do.
 func isDone(code codes.Code) bool {

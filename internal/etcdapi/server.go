@@ -89,7 +89,7 @@ func New(opts Options) *API {
 		rooms:    newRooms(opts.RequestTimeout),
 	}
 	opts.Registry.MustRegister(
-		admission.NewCollector("grpc", a.rooms.reads.limiter, a.rooms.writes.limiter))
+		admission.NewCollector("grpc", a.rooms.reads.Room, a.rooms.writes.Room))
 	a.draining, a.drain = context.WithCancel(context.Background())
 	return a
 }

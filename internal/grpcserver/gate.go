@@ -20,22 +20,22 @@ type Gate interface {
 // Room is where calls stand that were let in: it hears how large they are, and how
 // they end. Its methods must not block.
 type Room interface {
-	// Take lets in a call's message that is so many bytes long, and returns what it
-	// counts, or refuses it with an error.
-	Take(bytes int) (units int, err error)
+	// Take lets in a call's message that is so many bytes long, or refuses it with an
+	// error.
+	Take(bytes int) error
 	// Hold is Take for what is in memory already: an answer, or a message that was
 	// compressed.
-	Hold(bytes int) (units int)
-	// Leave ends a call, for which so much was counted beyond itself.
-	Leave(units int, code codes.Code)
+	Hold(bytes int)
+	// Leave ends a call, for which so many bytes were taken and held altogether.
+	Leave(bytes int, code codes.Code)
 }
 
 // standing is how a unary call stands in a room.
 type standing struct {
 	room Room
-	// units are what was counted. The reader uses them until the handler begins, and
-	// the handler from then on.
-	units int
+	// bytes are those taken and held. The reader uses them until the handler begins,
+	// and the handler from then on.
+	bytes int
 	// left says that the room was told of the end.
 	left bool
 }
@@ -96,15 +96,18 @@ func (st *stream) take(bytes int) error {
 	if s.room == nil {
 		return nil
 	}
-	units, err := s.room.Take(bytes)
-	s.units += units
+	err := s.room.Take(bytes)
+	if err == nil {
+		s.bytes += bytes
+	}
 	return err
 }
 
 // hold counts what the call has in memory.
 func (st *stream) hold(bytes int) {
 	if s := &st.standing; s.room != nil {
-		s.units += s.room.Hold(bytes)
+		s.bytes += bytes
+		s.room.Hold(bytes)
 	}
 }
 
@@ -112,7 +115,7 @@ func (st *stream) hold(bytes int) {
 func (st *stream) leave(code codes.Code) {
 	if s := &st.standing; s.room != nil && !s.left {
 		s.left = true
-		s.room.Leave(s.units, code)
+		s.room.Leave(s.bytes, code)
 	}
 }
 

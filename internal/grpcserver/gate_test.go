@@ -30,7 +30,7 @@ var (
 	errFull      = status.Error(codes.ResourceExhausted, "full")
 )
 
-// room counts a unit a call, and one a byte, up to a bound.
+// room counts one for a call, and one for a byte, up to a bound.
 type room struct {
 	mu         sync.Mutex
 	live, most int
@@ -38,7 +38,7 @@ type room struct {
 }
 
 func (r *room) Admit(method string, _ metadata.MD) (grpcserver.Room, error) {
-	if _, err := r.Take(1); err != nil {
+	if err := r.Take(1); err != nil {
 		return nil, err
 	}
 	if !strings.HasSuffix(method, "/Echo") {
@@ -47,27 +47,26 @@ func (r *room) Admit(method string, _ metadata.MD) (grpcserver.Room, error) {
 	return r, nil
 }
 
-func (r *room) Take(bytes int) (units int, err error) {
+func (r *room) Take(bytes int) error {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	if r.live+bytes > r.most {
-		return 0, errFull
+		return errFull
 	}
 	r.live += bytes
-	return bytes, nil
+	return nil
 }
 
-func (r *room) Hold(bytes int) (units int) {
+func (r *room) Hold(bytes int) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.live += bytes
-	return bytes
 }
 
-func (r *room) Leave(units int, code codes.Code) {
+func (r *room) Leave(bytes int, code codes.Code) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	r.live -= 1 + units
+	r.live -= 1 + bytes
 	r.ended[code]++
 }
 

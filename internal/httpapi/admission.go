@@ -12,7 +12,7 @@ import (
 // rooms are where requests stand that ask for work, from their header to the end of
 // the answer, with their bodies. The others (leases that are kept alive, watches, what
 // operators ask for) cost little, or must go on whatever the load, and stand in none.
-type rooms struct{ reads, writes *admission.Limiter }
+type rooms struct{ reads, writes *admission.Room }
 
 // targetPart of the time that a request may take is spent here at most, when more
 // comes in than can be done.
@@ -21,7 +21,8 @@ const targetPart = 10
 func newRooms(requestTimeout time.Duration) rooms {
 	target := requestTimeout / targetPart
 	return rooms{
-		reads: admission.New(target, time.Now), writes: admission.New(target, time.Now),
+		reads:  admission.NewRoom(admission.ReadLoads, target, time.Now),
+		writes: admission.NewRoom(admission.WriteLoads, target, time.Now),
 	}
 }
 
@@ -32,16 +33,16 @@ func (a *api) reading(handle handler) handler { return a.inRoom(a.rooms.reads, h
 func (a *api) writing(handle handler) handler { return a.inRoom(a.rooms.writes, handle) }
 
 // inRoom has handle answer a request if there is room for it.
-func (a *api) inRoom(room *admission.Limiter, handle handler) handler {
+func (a *api) inRoom(room *admission.Room, handle handler) handler {
 	return func(w http.ResponseWriter, r *http.Request) error {
 		body := int(min(max(r.ContentLength, 0), int64(a.limits.RequestBytesMax)))
-		units := 1 + admission.UnitsOf(body)
-		if !room.Take(units) {
-			return fmt.Errorf("%w: %d are under way here, which is as much as is done in time",
-				kv.ErrTooManyRequests, room.Load().Live)
+		if !room.Enter(body) {
+			calls, bytes := room.Live()
+			return fmt.Errorf("%w: %d are under way here, with %d bytes, which is as much as "+
+				"is done in time", kv.ErrTooManyRequests, calls, bytes)
 		}
 		done := false // also if it panics
-		defer func() { room.Leave(units, done) }()
+		defer func() { room.Leave(body, done) }()
 		err := handle(w, r)
 		done = isDone(r, err)
 		return err

@@ -50,7 +50,7 @@ func TestTooManyRequests(t *testing.T) {
 			return w.Result()
 		}
 		var waiting sync.WaitGroup
-		for range admission.LimitIdle {
+		for range admission.Calls.Idle {
 			waiting.Go(func() {
 				if got := ask("PUT", "/v1/kv/a", 0).StatusCode; got != http.StatusGatewayTimeout {
 					t.Errorf("a request that was let in ended with %d", got)
@@ -113,7 +113,7 @@ func TestLargeBodies(t *testing.T) {
 				refused++
 			}
 		}
-		most := admission.LimitIdle/int(1+admission.UnitsOf(size)) + 1
+		most := int(admission.WriteLoads.Idle / size)
 		if let := cap(codes) - refused; let < most-2 || let > most {
 			t.Errorf("%d of 1 MiB each were let in, want %d", let, most)
 		}

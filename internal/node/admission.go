@@ -25,7 +25,7 @@ type entrances map[kv.ShardID]*entrance
 // entrance is that of one shard. What a read comes to is not known before it is done: it
 // counts as the last ones did, of a key or of a range.
 type entrance struct {
-	reads, writes *admission.Limiter
+	reads, writes *admission.Room
 	keys, ranges  usual
 	metrics       *admission.Collector
 }
@@ -35,9 +35,10 @@ func newEntrances(m placement.Map, requestTimeout time.Duration) entrances {
 	all := entrances{}
 	add := func(shard kv.ShardID) {
 		e := &entrance{
-			reads: admission.New(target, time.Now), writes: admission.New(target, time.Now),
+			reads:  admission.NewRoom(admission.ReadLoads, target, time.Now),
+			writes: admission.NewRoom(admission.WriteLoads, target, time.Now),
 		}
-		e.ranges.sixteenths.Store(rangesAtFirst * 16)
+		e.ranges.bytes.Store(rangeBytesAtFirst)
 		e.metrics = admission.NewCollector(shard.String(), e.reads, e.writes)
 		all[shard] = e
 	}
@@ -50,13 +51,13 @@ func newEntrances(m placement.Map, requestTimeout time.Duration) entrances {
 
 // visit is a request on its way through an entrance.
 type visit struct {
-	limiter *admission.Limiter
-	units   admission.Units
-	// usual is what its like come to, nil if that was known.
+	room  *admission.Room
+	bytes int
+	// usual is what its like carry, nil if that was known.
 	usual *usual
 }
 
-// visit is what a request to a shard has to go through, with no limiter for what has to
+// visit is what a request to a shard has to go through, with no room for what has to
 // go on whatever the load, and is rare or costs little: renewals and ends of leases,
 // what gives room back, what operators ask for.
 func (e entrances) visit(shard kv.ShardID, req *worker.Request) visit {
@@ -64,15 +65,15 @@ func (e entrances) visit(shard kv.ShardID, req *worker.Request) visit {
 	switch {
 	case at == nil:
 	case req.Range != nil && req.Range.CountOnly:
-		return visit{limiter: at.reads, units: 1}
+		return visit{room: at.reads}
 	case req.Range != nil && req.Range.IsPoint():
-		return visit{limiter: at.reads, units: 1 + at.keys.units(), usual: &at.keys}
+		return visit{room: at.reads, bytes: at.keys.expect(), usual: &at.keys}
 	case req.Range != nil:
-		return visit{limiter: at.reads, units: 1 + at.ranges.units(), usual: &at.ranges}
+		return visit{room: at.reads, bytes: at.ranges.expect(), usual: &at.ranges}
 	case req.Txn != nil:
-		return visit{limiter: at.writes, units: 1 + admission.UnitsOf(req.Txn.Size())}
+		return visit{room: at.writes, bytes: req.Txn.Size()}
 	case req.Lease != nil && req.Lease.Op == wire.LeaseGrant:
-		return visit{limiter: at.writes, units: 1}
+		return visit{room: at.writes}
 	}
 	return visit{}
 }
@@ -80,45 +81,40 @@ func (e entrances) visit(shard kv.ShardID, req *worker.Request) visit {
 // leave ends a visit.
 func (v *visit) leave(r *worker.Reply, err error) {
 	if err == nil && v.usual != nil && r.Range != nil {
-		carried := admission.Units(r.Range.Size() / answerUnitBytes)
+		carried := r.Range.Size()
 		v.usual.learn(carried)
-		v.limiter.Hold(1 + carried - v.units)
-		v.units = 1 + carried
+		v.room.Hold(carried - v.bytes)
+		v.bytes = carried
 	}
-	v.limiter.Leave(v.units, err == nil || isDone(err))
+	v.room.Leave(v.bytes, err == nil || isDone(err))
 }
 
-// answerUnitBytes is how much of an answer counts as another request. It is less than
-// requests may carry, since an answer is there several times: as it is read, as it
-// travels from the leader, and as it is encoded for the client.
-const answerUnitBytes = 16 << 10
+// rangeBytesAtFirst is what a range is expected to carry before any was read.
+const rangeBytesAtFirst = 256 << 10
 
-// rangesAtFirst is what ranges count before any was read.
-const rangesAtFirst = 16
+// usual is what answers carried of late.
+type usual struct{ bytes atomic.Int64 }
 
-// usual is what answers carried of late, in sixteenths of a unit.
-type usual struct{ sixteenths atomic.Int64 }
-
-func (u *usual) units() admission.Units { return admission.Units(u.sixteenths.Load() / 16) }
+func (u *usual) expect() int { return int(u.bytes.Load()) }
 
 // learn takes in what another carried: an eighth of what is known from then on. If two
 // do so at the same moment, one is lost.
-func (u *usual) learn(carried admission.Units) {
-	old := u.sixteenths.Load()
-	if more := int64(carried)*16 - old; more != 0 {
+func (u *usual) learn(carried int) {
+	old := u.bytes.Load()
+	if more := int64(carried) - old; more != 0 {
 		step := more / 8
 		if step == 0 {
 			step = more
 		}
-		u.sixteenths.Store(old + step)
+		u.bytes.Store(old + step)
 	}
 }
 
 // tooMany tells why a request to a shard is refused.
-func tooMany(shard kv.ShardID, l *admission.Limiter) error {
-	load := l.Load()
-	return fmt.Errorf("%w: %d are under way to shard %v, which is as much as it does in time",
-		kv.ErrTooManyRequests, load.Live, shard)
+func tooMany(shard kv.ShardID, r *admission.Room) error {
+	calls, bytes := r.Live()
+	return fmt.Errorf("%w: %d are under way to shard %v, with %d bytes, which is as much as "+
+		"it does in time", kv.ErrTooManyRequests, calls, shard, bytes)
 }
 
 // isDone reports whether a request that ended so was one that the shard could do.

@@ -65,11 +65,12 @@ func (c *testCluster) heldUntil(t *testing.T, release func()) {
 	n, before := c.nodes[0], c.get(0, "a")
 	put := make(chan error, 1)
 	go func() {
-		_, err := kv.Put(t.Context(), n, kv.PutRequest{Key: []byte("a"), Value: []byte(before + "+")})
+		more := kv.PutRequest{Key: []byte("a"), Value: []byte(before + "+")}
+		_, err := kv.Put(t.Context(), n, more)
 		put <- err
 	}()
 	c.await("the put to wait", func() error {
-		if n.entrances[n.shards.Locate([]byte("a")).ID].writes.Load().Live == 0 {
+		if calls, _ := n.entrances[n.shards.Locate([]byte("a")).ID].writes.Live(); calls == 0 {
 			return errors.New("it has not begun")
 		}
 		return nil

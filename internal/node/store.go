@@ -79,11 +79,11 @@ func (n *Node) doAt(
 	ctx context.Context, shard kv.ShardID, req worker.Request,
 ) (worker.Reply, error) {
 	visit := n.entrances.visit(shard, &req)
-	if visit.limiter == nil {
+	if visit.room == nil {
 		return n.carryOut(ctx, shard, req)
 	}
-	if !visit.limiter.Take(visit.units) {
-		return worker.Reply{}, tooMany(shard, visit.limiter)
+	if !visit.room.Enter(visit.bytes) {
+		return worker.Reply{}, tooMany(shard, visit.room)
 	}
 	r, err := n.carryOut(ctx, shard, req)
 	visit.leave(&r, err)
