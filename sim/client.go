@@ -145,6 +145,7 @@ func (c *cluster) finish(op *Op, r worker.Reply) {
 	}
 	c.history.end(op)
 	c.probe.finished(op)
+	c.checkReason(op)
 	c.checkPrompt(op)
 	rev := kv.Revision(0)
 	if r.Err == nil {

@@ -21,6 +21,9 @@ func (c *cluster) check() error {
 	if err := c.lastQuestions(); err != nil {
 		return err
 	}
+	if err := c.lastRefusals(); err != nil {
+		return err
+	}
 	c.lastResponses()
 	c.runUntil("equal replicas", 20*time.Second, c.settled)
 	c.runUntil("sweeps", 20*time.Second, c.swept)
@@ -30,7 +33,7 @@ func (c *cluster) check() error {
 			return err
 		}
 	}
-	if err := c.checkLogs(); err != nil {
+	if err := errors.Join(c.checkLogs(), c.checkLeftovers()); err != nil {
 		return err
 	}
 	slices.SortFunc(c.history.Commits, func(a, b Commit) int {

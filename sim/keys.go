@@ -3,6 +3,7 @@ package sim
 import (
 	"fmt"
 	"math/rand/v2"
+	"slices"
 
 	"github.com/miruvor/miruvor/internal/kv"
 )
@@ -49,6 +50,9 @@ func (k *keys) pick(rng *rand.Rand, shard int) []byte {
 	list := k.perShard[shard]
 	return list[min(rng.IntN(len(list)), rng.IntN(len(list)))]
 }
+
+// none is a key of the last shard that nobody ever writes.
+func (k *keys) none() []byte { return append(slices.Clone(k.all[len(k.all)-1]), "~none"...) }
 
 func (k *keys) shard(rng *rand.Rand) int { return rng.IntN(len(k.perShard)) }
 
