@@ -37,6 +37,9 @@ func (c *cluster) checkLog(n *node) error {
 	}
 	for range logRounds {
 		m := n.log.Metrics()
+		if m["rewritten_bytes_total"] > 0 {
+			c.probe.reached(SegmentMoved)
+		}
 		if m["segments"] <= segmentsIdle || 2*m["live_bytes"] > m["disk_bytes"] {
 			return nil
 		}

@@ -90,8 +90,7 @@ var mutations = []mutation{
 	},
 	{
 		"votes-of-learners", "internal/replica/member.go",
-		"ok = pr.State == tracker.StateReplicate && pr.Match+64 >= commit",
-		"ok = commit > 0",
+		"case rep.Learner && r.caughtUp(now, rep.ID):", "case rep.Learner:",
 	},
 	{
 		"locks-not-loaded", "internal/replica/snapshot.go",

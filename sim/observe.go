@@ -14,6 +14,7 @@ type seen struct {
 	leading       bool
 	requests      int
 	swept         int64
+	members       uint64
 }
 
 type termOf struct {
@@ -38,7 +39,7 @@ func (c *cluster) observeReplica(t *thread, r *replica.Replica, before seen) see
 	after := seen{
 		applied: applied.Index, term: r.Term(), revision: applied.Revision, closed: r.Closed(),
 		compacted: load.Compacted, leading: load.Leading, requests: load.Requests,
-		swept: load.SweptVersions,
+		swept: load.SweptVersions, members: r.Descriptor().MemberEpoch,
 	}
 	n := t.node
 	switch {
@@ -52,6 +53,9 @@ func (c *cluster) observeReplica(t *thread, r *replica.Replica, before seen) see
 	case after.revision > before.revision && after.revision <= before.closed:
 		c.failf("%v %v: %v is applied, but %v was closed", n.id, r.Shard(), after.revision,
 			before.closed)
+	}
+	if after.leading && after.members != before.members {
+		c.checkPromotions(r)
 	}
 	c.probe.changed(t, r, before, after)
 	if !after.same(before) {

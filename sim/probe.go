@@ -168,6 +168,9 @@ func (p *probe) anyLeaderless(r kv.Range) bool {
 // streamed looks at a snapshot that begins.
 func (p *probe) streamed(s *stream) {
 	p.streams = append(p.streams, s)
+	if p.locksOf(s.from.node, s.head.Shard) > 0 {
+		p.reached(LocksDuringSnapshot)
+	}
 	if !s.to.serves() {
 		return
 	}

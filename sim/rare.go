@@ -14,6 +14,7 @@ const (
 	SnapshotOfLaggard
 	CompactionDuringSnapshot
 	SweepDuringSnapshot
+	LocksDuringSnapshot
 	CrashDuringInstall
 	ConflictingTail
 	ConflictingTerms
@@ -46,6 +47,7 @@ const (
 	TwoAtOneSync
 	ReplayOfLost
 	PauseWithReads
+	SegmentMoved
 	rares
 )
 
@@ -70,6 +72,10 @@ var rareTexts = [rares]struct{ name, what string }{
 	SweepDuringSnapshot: {
 		"sweep-during-snapshot",
 		"a sender sweeps what it is sending",
+	},
+	LocksDuringSnapshot: {
+		"locks-during-snapshot",
+		"a snapshot holds keys that a transaction has locked",
 	},
 	CrashDuringInstall: {
 		"crash-during-install",
@@ -198,6 +204,10 @@ var rareTexts = [rares]struct{ name, what string }{
 	PauseWithReads: {
 		"pause-with-reads",
 		"a leader stops between its clock and its answers",
+	},
+	SegmentMoved: {
+		"segment-moved",
+		"the log moves what is of use out of an old segment",
 	},
 }
 

@@ -35,6 +35,7 @@ var leans = [rares]func(cfg *Config, rng *rand.Rand){
 	SnapshotOfLaggard:        laggards,
 	CompactionDuringSnapshot: compactedSnapshots,
 	SweepDuringSnapshot:      compactedSnapshots,
+	LocksDuringSnapshot:      lockedSnapshots,
 	CrashDuringInstall:       slowSnapshots,
 	ConflictingTail:          rivals,
 	ConflictingTerms:         rivals,
@@ -56,7 +57,7 @@ var leans = [rares]func(cfg *Config, rng *rand.Rand){
 	DecisionUntold:        orphans,
 	SettledAborted:        orphans,
 	SettledCommitted:      orphans,
-	LatePrepare:           orphans,
+	LatePrepare:           latePrepares,
 	LearnerDuringPrepare:  wipedAmidTxns,
 	WipedDuringElection:   wipedAmidTxns,
 	OracleLostInBatch:     busyOracle,
@@ -77,6 +78,9 @@ var leans = [rares]func(cfg *Config, rng *rand.Rand){
 	TornBody:     tears,
 	TwoAtOneSync: tears,
 	ReplayOfLost: tears,
+	SegmentMoved: func(cfg *Config, _ *rand.Rand) {
+		cfg.Sizes.Segment, cfg.Load.Think = 4<<10, 10*time.Millisecond
+	},
 	PauseWithReads: func(cfg *Config, rng *rand.Rand) {
 		cfg.Faults.Pause = often(rng)
 		cfg.Load.Think = 10 * time.Millisecond
@@ -149,6 +153,22 @@ func orphans(cfg *Config, rng *rand.Rand) {
 	cfg.Shape.Nodes = 5
 	cfg.Faults.Ambush, cfg.Faults.Crash = often(rng)/2, often(rng)
 	cfg.Faults.Lag = 0.1
+}
+
+// latePrepares has one prepare of a transaction on its way until all is over.
+func latePrepares(cfg *Config, rng *rand.Rand) {
+	crossing(cfg)
+	cfg.Faults.Ambush, cfg.Faults.At = often(rng)/4, Ambush{stepPrepare, false, sever}
+	cfg.Faults.Lag = 0.1
+}
+
+// lockedSnapshots has followers come back, and others learn, while transactions wait for
+// nodes that are away.
+func lockedSnapshots(cfg *Config, rng *rand.Rand) {
+	laggards(cfg, rng)
+	crossing(cfg)
+	cfg.Faults.Wipe, cfg.Faults.StreamSlow = 800*time.Millisecond, 0.5
+	cfg.Faults.Ambush, cfg.Faults.Lag = often(rng)/2, 0.2
 }
 
 func wipedAmidTxns(cfg *Config, rng *rand.Rand) {
