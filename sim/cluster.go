@@ -104,8 +104,8 @@ func newCluster(cfg Config) *cluster {
 	trace := newTrace(cfg.Trace, cfg.Brief)
 	c := &cluster{
 		world: newWorld(cfg.Seed+cfg.Salt<<32, trace), cfg: cfg, nodes: map[kv.NodeID]*node{},
-		crowd: crowd{waiting: map[uint64]*Op{}},
-		ranks: ranks{terms: map[termOf]kv.NodeID{}, learners: map[learnerOf]uint64{}},
+		crowd:   crowd{waiting: map[uint64]*Op{}},
+		ranks:   ranks{terms: map[termOf]kv.NodeID{}, learners: map[learnerOf]uint64{}},
 		archive: archive{harvests: map[kv.ShardID]*harvest{}},
 	}
 	c.probe = newProbe(c)
