@@ -12,7 +12,8 @@ import (
 // crossing reads what a transaction over several shards asks of this one, by
 // the number that the transaction has:
 //
-//	prepare 1 [primary=2] [wait] [at=5] w=a r=b..c [past=a@4]   (locks and reads them)
+//	prepare 1 [primary=2] [wait] [at=5] [lease=7] w=a r=b..c [past=a@4]
+//	                                              (locks and reads them)
 //	decide 1 token=3 rev=20 [a=x] [other=2:7]     resolve 1 [token=3] [rev=20 a=x]
 //	settle 1 [shard=2]                            gather 9 a b..c
 //
@@ -71,6 +72,8 @@ func (s *story) prepare(words []string) *wire.Prepare {
 			p.Primary = kv.ShardID(s.revision(value))
 		case "wait":
 			p.Wait = true
+		case "lease":
+			p.Leases = append(p.Leases, kv.LeaseID(s.revision(value)))
 		case "at":
 			p.Gather.At = s.revision(value)
 		case "past":

@@ -125,8 +125,12 @@ func showAnswer(r *wire.Response) string {
 	case r.Closed != nil:
 		return fmt.Sprintf("%d: %v is closed at index %d", r.ID, r.Closed.Revision, r.Closed.Index)
 	case r.Prepared != nil:
-		return fmt.Sprintf("%d: prepared with token %d,%s", r.ID, r.Prepared.Token,
+		text := fmt.Sprintf("%d: prepared with token %d,%s", r.ID, r.Prepared.Token,
 			showGathered(&r.Prepared.Gathered))
+		if missing := r.Prepared.Missing; len(missing) > 0 {
+			text += fmt.Sprintf(" without leases %v", missing)
+		}
+		return text
 	case r.Gathered != nil:
 		return fmt.Sprintf("%d: gathered%s", r.ID, showGathered(r.Gathered))
 	case r.Outcome != nil:
