@@ -172,6 +172,7 @@ func (s *story) cluster() {
 	bounds.UnderWayBytesMax = int(s.number("under-way", uint64(bounds.UnderWayBytesMax)))
 	bounds.QueueMax = int(s.number("queue", uint64(bounds.QueueMax)))
 	bounds.AnswerBytesMax = int(s.number("answer-bytes", uint64(bounds.AnswerBytesMax)))
+	bounds.EffectBytesMax = int(s.number("effect-bytes", uint64(bounds.EffectBytesMax)))
 	mode := ReadLease
 	if s.d.HasArg("read-mode") {
 		mode = ReadQuorum

@@ -129,7 +129,7 @@ func (r *Replica) evaluate(out *Output) {
 			err = fmt.Errorf("%w: it changes %d keys, which takes %d bytes of log, "+
 				"the most is %d; delete in parts", kv.ErrTooLarge, len(eval.Writes), effect, most)
 		}
-		if errors.Is(err, kv.ErrKeyNotFound) || errors.Is(err, kv.ErrFutureRevision) {
+		if isOfState(err) {
 			it.refused, eval, effect, err = err, mvcc.Evaluation{}, 0, nil
 		}
 		if err != nil {
@@ -148,6 +148,13 @@ func (r *Replica) evaluate(out *Output) {
 		}
 		q.evaluated = append(q.evaluated, it)
 	}
+}
+
+// isOfState reports whether a transaction was refused for what the keys hold, and not for
+// what it says itself.
+func isOfState(err error) bool {
+	return errors.Is(err, kv.ErrKeyNotFound) || errors.Is(err, kv.ErrFutureRevision) ||
+		errors.Is(err, kv.ErrTooLarge) || errors.Is(err, kv.ErrDuplicateKey)
 }
 
 // currentFor is the last revision as far as an item may know it.
