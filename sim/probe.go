@@ -62,6 +62,7 @@ func (p *probe) sentRaft(from *node, to kv.NodeID, m *wire.Raft) {
 	if m.Msg.GetType() != raftpb.MsgTimeoutNow || from.id == to {
 		return
 	}
+	p.reigns[m.Shard] = p.c.now // that of the next is about to begin
 	if p.locksOf(from, m.Shard) > 0 {
 		p.reached(TransferDuringPrepare)
 	}

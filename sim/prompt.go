@@ -41,6 +41,13 @@ func mayRefuse(op *Op, moving bool) bool {
 		moving && op.Txn == nil && op.Range == nil && errors.Is(op.Err, kv.ErrUncertain)
 }
 
+// excused reports whether the outcome of a change is not known because a leader moved,
+// which happens in healthy clusters too.
+func (c *cluster) excused(op *Op) bool {
+	return errors.Is(op.Err, kv.ErrUncertain) && op.changes() &&
+		c.probe.moved(op.Asked-Time(time.Second))
+}
+
 // moved reports whether anybody began to lead a shard since.
 func (p *probe) moved(since Time) bool {
 	for _, at := range p.reigns {
