@@ -6,8 +6,8 @@ import "context"
 // client and a fake implement it and pass one conformance suite.
 //
 // All methods block until done or until ctx ends, and are safe for concurrent
-// use. Requests are not modified; they must stay unmodified until the method
-// returns. The caller owns responses.
+// use. Requests are not modified, and must stay unmodified: an error may come before
+// whoever carries a request out has done with its bytes. The caller owns responses.
 //
 // Every answer is strictly serializable unless Serializable was asked for: an
 // answer reflects every write that was answered before the request began.

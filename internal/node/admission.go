@@ -80,6 +80,9 @@ func (e entrances) visit(shard kv.ShardID, req *worker.Request) visit {
 
 // leave ends a visit.
 func (v *visit) leave(r *worker.Reply, err error) {
+	if v.room == nil {
+		return
+	}
 	if err == nil && v.usual != nil && r.Range != nil {
 		carried := r.Range.Size()
 		v.usual.learn(carried)

@@ -1,6 +1,7 @@
 package node
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"strings"
@@ -8,6 +9,8 @@ import (
 
 	"github.com/miruvor/miruvor/internal/admission"
 	"github.com/miruvor/miruvor/internal/kv"
+	"github.com/miruvor/miruvor/internal/wire"
+	"github.com/miruvor/miruvor/internal/worker"
 )
 
 // fill has a room take what it can, and returns how to undo that.
@@ -171,4 +174,45 @@ func TestLargeReads(t *testing.T) {
 	read(kv.PrefixRange([]byte("s")), 100)
 	read(kv.PointRange([]byte("small")), 100)
 	expect("small ones again", 0, 0)
+}
+
+// TestGoneCallers: a request whose caller has gone counts until the worker has done with
+// it, and so no more are let in than can be under way.
+func TestGoneCallers(t *testing.T) {
+	c := newTestCluster(t, 1, 1, DurabilityMemory)
+	c.awaitReady(0)
+	n := c.nodes[0]
+	hold := func(held bool) {
+		n.threads.get()[0].call(func(_ wire.Instant, w *worker.Worker) { w.Hold(held) })
+	}
+	room := n.entrances[n.shards.Locate([]byte("a")).ID].writes
+	hold(true)
+	for i := range 3 {
+		ctx, leave := context.WithCancel(t.Context())
+		put := make(chan error)
+		go func() {
+			_, err := kv.Put(ctx, n, kv.PutRequest{Key: []byte("a"), Value: make([]byte, 1000)})
+			put <- err
+		}()
+		c.await("the put to wait", func() error {
+			if calls, _ := room.Live(); calls != int64(i+1) {
+				return fmt.Errorf("%d are under way", calls)
+			}
+			return nil
+		})
+		leave()
+		if err := <-put; !errors.Is(err, kv.ErrUncertain) {
+			t.Errorf("put %d, given up: %v", i, err)
+		}
+	}
+	if calls, bytes := room.Live(); calls != 3 || bytes < 3000 {
+		t.Errorf("%d with %d bytes are under way", calls, bytes)
+	}
+	hold(false)
+	c.await("the puts", func() error {
+		if calls, bytes := room.Live(); calls != 0 || bytes != 0 {
+			return fmt.Errorf("%d with %d bytes are under way", calls, bytes)
+		}
+		return nil
+	})
 }

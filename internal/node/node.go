@@ -70,6 +70,9 @@ type parts struct {
 	transport *transport.Transport
 	// entrances bound what is asked of the shards.
 	entrances entrances
+	// ending is how Stop stops, ended what it returns.
+	ending sync.Once
+	ended  error
 }
 
 // streamsMax is how many snapshots are sent at a time.

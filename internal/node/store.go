@@ -79,27 +79,27 @@ func (n *Node) doAt(
 	ctx context.Context, shard kv.ShardID, req worker.Request,
 ) (worker.Reply, error) {
 	visit := n.entrances.visit(shard, &req)
-	if visit.room == nil {
-		return n.carryOut(ctx, shard, req)
-	}
-	if !visit.room.Enter(visit.bytes) {
+	if visit.room != nil && !visit.room.Enter(visit.bytes) {
 		return worker.Reply{}, tooMany(shard, visit.room)
 	}
-	r, err := n.carryOut(ctx, shard, req)
-	visit.leave(&r, err)
-	return r, err
+	return n.carryOut(ctx, shard, req, visit)
 }
 
-// carryOut has a request carried out by the thread that serves a shard here.
+// carryOut has a request carried out by the thread that serves a shard here. It sees to
+// it that the visit ends.
 func (n *Node) carryOut(
-	ctx context.Context, shard kv.ShardID, req worker.Request,
+	ctx context.Context, shard kv.ShardID, req worker.Request, visit visit,
 ) (worker.Reply, error) {
-	if err := ctx.Err(); err != nil {
-		return worker.Reply{}, fmt.Errorf("%w: %w", kv.ErrTimeout, err)
+	threads, err := n.threads.get(), ctx.Err()
+	switch {
+	case err != nil:
+		err = fmt.Errorf("%w: %w", kv.ErrTimeout, err)
+	case len(threads) == 0:
+		err = fmt.Errorf("%w: %s", kv.ErrNotReady, n.waitingFor())
 	}
-	threads := n.threads.get()
-	if len(threads) == 0 {
-		return worker.Reply{}, fmt.Errorf("%w: %s", kv.ErrNotReady, n.waitingFor())
+	if err != nil {
+		visit.leave(&worker.Reply{}, err)
+		return worker.Reply{}, err
 	}
 	timeout := n.cfg.RequestTimeout
 	if deadline, ok := ctx.Deadline(); ok {
@@ -111,7 +111,7 @@ func (n *Node) carryOut(
 	margin := min(max(timeout/20, 2*tickInterval), timeout/2)
 	req.Deadline = n.cfg.lab.clock() + wire.Instant(timeout-margin)
 	t := threads[worker.Place{Count: len(threads)}.Of(shard)]
-	r, err := t.do(ctx, req)
+	r, err := t.do(ctx, req, visit)
 	switch {
 	case err == nil:
 		return r, r.Err

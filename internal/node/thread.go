@@ -23,11 +23,19 @@ type thread struct {
 
 	mu      sync.Mutex
 	lastID  uint64
-	waiting map[uint64]chan worker.Reply
+	waiting map[uint64]*waiter
+}
+
+// waiter is a request that the worker has. Its caller may have gone.
+type waiter struct {
+	ch    chan worker.Reply
+	visit visit
+	// gone says that nobody waits for the reply any more.
+	gone bool
 }
 
 func newThread(n *Node, index int, w *worker.Worker) *thread {
-	t := &thread{node: n, index: index, worker: w, waiting: map[uint64]chan worker.Reply{}}
+	t := &thread{node: n, index: index, worker: w, waiting: map[uint64]*waiter{}}
 	t.inbox.ready.L = &t.inbox.mu
 	return t
 }
@@ -139,50 +147,67 @@ func (t *thread) reply(replies []worker.Reply) {
 	}
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	for _, r := range replies {
-		if ch, ok := t.waiting[r.ID]; ok {
-			delete(t.waiting, r.ID)
-			ch <- r
+	for i := range replies {
+		if w, ok := t.waiting[replies[i].ID]; ok {
+			t.answer(w, &replies[i])
 		}
 	}
+}
+
+// answer ends a request. t.mu is held.
+func (t *thread) answer(w *waiter, r *worker.Reply) {
+	delete(t.waiting, r.ID)
+	err := r.Err
+	if w.gone {
+		err = kv.ErrTimeout // for its caller
+	}
+	w.visit.leave(r, err)
+	w.ch <- *r
 }
 
 // refuseAll wakes everybody when the thread ends.
 func (t *thread) refuseAll() {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	for id, ch := range t.waiting {
-		delete(t.waiting, id)
-		ch <- worker.Reply{Err: kv.ErrUncertain}
+	for id, w := range t.waiting {
+		t.answer(w, &worker.Reply{ID: id, Err: kv.ErrUncertain})
 	}
 }
 
-// do has the worker carry a request out and waits for the reply. A caller
-// that goes away leaves the request behind; its reply is dropped.
-func (t *thread) do(ctx context.Context, req worker.Request) (worker.Reply, error) {
-	ch := make(chan worker.Reply, 1)
+// do has the worker carry a request out and waits for the reply. A caller that goes
+// away leaves the request behind: the worker has it, and its bytes, until it replies, and
+// so long it counts as what it is, a request under way.
+func (t *thread) do(
+	ctx context.Context, req worker.Request, visit visit,
+) (worker.Reply, error) {
+	w := &waiter{ch: make(chan worker.Reply, 1), visit: visit}
 	t.mu.Lock()
 	t.lastID++
 	req.ID = t.lastID
-	t.waiting[req.ID] = ch
+	t.waiting[req.ID] = w
 	t.mu.Unlock()
 	if !t.inbox.putSoon(event{request: &req}) {
-		t.forget(req.ID)
+		t.refuse(req.ID)
 		return worker.Reply{}, kv.ErrStopped
 	}
 	select {
-	case r := <-ch:
+	case r := <-w.ch:
 		return r, nil
 	case <-ctx.Done():
-		t.forget(req.ID)
+		t.mu.Lock()
+		w.gone = true
+		t.mu.Unlock()
 		return worker.Reply{}, context.Cause(ctx)
 	}
 }
 
-func (t *thread) forget(id uint64) {
+// refuse ends a request that the worker never got.
+func (t *thread) refuse(id uint64) {
 	t.mu.Lock()
-	delete(t.waiting, id)
-	t.mu.Unlock()
+	defer t.mu.Unlock()
+	if w := t.waiting[id]; w != nil { // else the end of the thread did
+		t.answer(w, &worker.Reply{ID: id, Err: kv.ErrStopped})
+	}
 }
 
 // call runs f on the thread and waits for it. It reports false if the thread

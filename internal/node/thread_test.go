@@ -14,7 +14,7 @@ func TestStandingPrecedesReplies(t *testing.T) {
 		n := &Node{}
 		reply := make(chan worker.Reply)
 		th := newThread(n, 0, nil)
-		th.waiting[1] = reply
+		th.waiting[1] = &waiter{ch: reply}
 		raised := []kv.Alarm{{Node: 1, Kind: kv.AlarmNoSpace}}
 		go th.carryOut(&worker.Effects{
 			Replies:  []worker.Reply{{ID: 1}},
