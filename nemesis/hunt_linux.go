@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"math/rand/v2"
+	"slices"
 	"sync"
 	"syscall"
 	"time"
@@ -64,6 +65,7 @@ var strikes = []struct {
 	{"is not heard", (*hunt).silence},
 	{"stops", (*hunt).freeze},
 	{"dies", (*hunt).kill},
+	{"loses sight of another, and a third starts anew", (*hunt).unsettle},
 }
 
 func (h *hunt) rest(ctx context.Context, least, most time.Duration) {
@@ -116,6 +118,22 @@ func (h *hunt) freeze(ctx context.Context, a *arena, node int) {
 	a.nodes[node].signal(syscall.SIGSTOP)
 	h.rest(ctx, 800*ms, 2500*ms)
 	a.nodes[node].signal(syscall.SIGCONT)
+}
+
+// unsettle has a node campaign because it hears nothing of the leader, while who
+// heard it all the time may have forgotten that.
+func (h *hunt) unsettle(ctx context.Context, a *arena, node int) {
+	others := slices.DeleteFunc(h.rng.Perm(len(a.nodes)), func(i int) bool { return i == node })
+	l := &links{cut: between([]int{node}, others[:1])}
+	a.setLinks(l, l.rule(ctx, a))
+	h.rest(ctx, 400*ms, 1100*ms)
+	witness := a.nodes[others[1]]
+	witness.end(syscall.SIGKILL)
+	if err := a.revive(others[1], 0); err != nil {
+		a.observe("%s can't be started: %v", witness.name, err)
+	}
+	h.rest(ctx, 600*ms, 1500*ms)
+	a.setLinks(l, nil)
 }
 
 // awaitNews waits until somebody is told of a revision that nobody has seen.

@@ -37,8 +37,8 @@ const (
 // follower which is behind needs a snapshot, and what is written is flushed and cut
 // off the log within seconds.
 const (
-	logKeepEntries = 400
-	partBytes      = 512 << 10
+	logKeepEntries = 100
+	partBytes      = 256 << 10
 )
 
 // command is what a node is told, a line of JSON on its standard input.

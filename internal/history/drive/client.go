@@ -16,7 +16,8 @@ type Client struct {
 	// ID is no other client's.
 	ID  int
 	Rng *rand.Rand
-	// Pause is the mean time between the beginnings of calls, if they take less.
+	// Pause is the mean time between the beginnings of calls, if they take less, and
+	// there is no rush.
 	Pause time.Duration
 
 	n    int
@@ -36,7 +37,7 @@ func (c *Client) Run(ctx context.Context) {
 		call := &history.Call{Client: c.ID, Request: c.draw()}
 		Issue(context.WithoutCancel(ctx), c.History, c.Target, call)
 		c.learn(call)
-		pause(ctx, tick)
+		beat(ctx, c.History, tick)
 	}
 }
 

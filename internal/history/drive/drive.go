@@ -91,6 +91,23 @@ func Look() *history.Call {
 	}
 }
 
+// Every rushEvery all clients and readers hurry at once for rushTime, with rushPause
+// between calls: what only happens to many requests at the same time has to.
+const (
+	rushEvery = 3 * time.Second
+	rushTime  = 300 * time.Millisecond
+	rushPause = time.Millisecond
+)
+
+// beat waits for the next tick, or not as long in a rush.
+func beat(ctx context.Context, h *history.History, tick *time.Ticker) {
+	if h.Now()%rushEvery < rushTime {
+		tick = time.NewTicker(rushPause)
+		defer tick.Stop()
+	}
+	pause(ctx, tick)
+}
+
 // pause waits for the next tick.
 func pause(ctx context.Context, tick *time.Ticker) {
 	select {

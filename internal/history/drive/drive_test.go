@@ -26,7 +26,7 @@ func (f *fresh) LeaseGrant(ctx context.Context, req kv.LeaseGrantRequest) (kv.Le
 }
 
 // judged has clients and watchers at work on a store for some virtual time.
-func judged(t *testing.T, store kv.Store) *history.Verdict {
+func judged(t *testing.T, store kv.Store, length time.Duration) *history.Verdict {
 	t.Helper()
 	h, to := history.New(), Store{&fresh{Store: store}}
 	rng := func(n int) *rand.Rand { return rand.New(rand.NewPCG(1, uint64(n))) }
@@ -53,7 +53,7 @@ func judged(t *testing.T, store kv.Store) *history.Verdict {
 	load.Go(func() { watcher.Run(ctx) })
 	compactor := Compactor{History: h, Target: to, Rng: rng(300), Pause: time.Second}
 	load.Go(func() { compactor.Run(ctx) })
-	<-time.After(20 * time.Second)
+	<-time.After(length)
 	cancel()
 	load.Wait()
 	last := Mark("z", "end")
@@ -71,7 +71,7 @@ func judged(t *testing.T, store kv.Store) *history.Verdict {
 // something to find.
 func TestGoodStore(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		v := judged(t, kvfake.New())
+		v := judged(t, kvfake.New(), 10*time.Second)
 		for _, p := range v.Problems[:min(3, len(v.Problems))] {
 			t.Error(p)
 		}
@@ -128,14 +128,17 @@ func (m miser) LeaseKeepAlive(ctx context.Context, id kv.LeaseID) (kv.Lease, err
 
 // TestBadStores: what breaks a promise is found.
 func TestBadStores(t *testing.T) {
-	for name, store := range map[string]func() kv.Store{
-		"forgetful": func() kv.Store { return &forgetful{Store: kvfake.New()} },
-		"miser":     func() kv.Store { return miser{kvfake.New()} },
-		"liar":      func() kv.Store { return &liar{Store: kvfake.New()} },
+	for name, c := range map[string]struct {
+		store  func() kv.Store
+		length time.Duration
+	}{
+		"forgetful": {func() kv.Store { return &forgetful{Store: kvfake.New()} }, 3 * time.Second},
+		"miser":     {func() kv.Store { return miser{kvfake.New()} }, 20 * time.Second},
+		"liar":      {func() kv.Store { return &liar{Store: kvfake.New()} }, 3 * time.Second},
 	} {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
-				if v := judged(t, store()); len(v.Problems) == 0 {
+				if v := judged(t, c.store(), c.length); len(v.Problems) == 0 {
 					t.Error("nothing is found")
 				}
 			})

@@ -21,7 +21,8 @@ type Reader struct {
 	// ID is no other client's.
 	ID  int
 	Rng *rand.Rand
-	// Pause is the mean time between the beginnings of reads, if they take less.
+	// Pause is the mean time between the beginnings of reads, if they take less, and
+	// there is no rush.
 	Pause time.Duration
 }
 
@@ -31,7 +32,7 @@ func (r *Reader) Run(ctx context.Context) {
 	defer tick.Stop()
 	for ctx.Err() == nil {
 		r.read(context.WithoutCancel(ctx))
-		pause(ctx, tick)
+		beat(ctx, r.History, tick)
 	}
 }
 
