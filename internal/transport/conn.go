@@ -13,7 +13,7 @@ import (
 const (
 	readBufferBytes = 64 << 10
 	// writeStepBytes is how much has to be taken within Timing.Dead.
-	writeStepBytes = 256 << 10
+	writeStepBytes = 128 << 10
 )
 
 var (
@@ -199,11 +199,16 @@ func (c *conn) hangUp() {
 	}
 }
 
-// drain hangs up and waits until the peer has taken all that was sent, and hung up too.
-func (c *conn) drain() {
+// drain hangs up and waits for the peer to do so too. It returns errSpent if it did: so it
+// has taken all that was sent.
+func (c *conn) drain() error {
 	defer c.within(c.timing.Straight)()
 	c.hangUp()
 	<-c.done
+	if errors.Is(c.cause, errHungUp) {
+		return errSpent
+	}
+	return c.cause
 }
 
 // alive reports whether the connection has not failed yet.

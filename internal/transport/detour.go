@@ -8,7 +8,6 @@ import (
 	"sync"
 	"time"
 
-	"github.com/miruvor/miruvor/internal/kv"
 	"github.com/miruvor/miruvor/internal/wire"
 )
 
@@ -17,29 +16,34 @@ const detourTries = 3
 
 // detour is why a peer that is reached is not reached straight.
 type detour struct {
-	via   kv.NodeID
-	cause error
+	bridge *peer
+	cause  error
 }
 
 func (d *detour) Error() string {
-	return fmt.Sprintf("only through %s: %v", d.via, d.cause)
+	return fmt.Sprintf("only through %s: %v", d.bridge.id, d.cause)
 }
 
 // connect reaches a peer and introduces this node: straight, or else through another
 // peer. The caller releases the connection.
 func (t *Transport) connect(ctx context.Context, p *peer, purpose wire.Purpose) (*conn, error) {
-	bridges := t.bridges(p)
 	patience := t.opts.Timing.Handshake
-	if len(bridges) > 0 {
+	if len(t.bridges(p)) > 0 {
 		patience = min(patience, t.opts.Timing.Straight)
 	}
 	c, err := t.dial(ctx, p, patience)
 	if err == nil {
-		return t.introduce(ctx, c, p, wire.Hello{Purpose: purpose})
+		c, err = t.introduce(ctx, c, p, wire.Hello{Purpose: purpose})
 	}
-	for _, bridge := range bridges {
+	if err == nil || onlyRefusals(err) != nil {
+		return c, err // who refuses does so by a detour too
+	}
+	for _, bridge := range t.bridges(p) {
+		if !bridge.straight() {
+			continue // not any more: the one before took its time
+		}
 		if c, failed := t.connectThrough(ctx, bridge, p, purpose); failed == nil {
-			c.detour = &detour{via: bridge.id, cause: err}
+			c.detour = &detour{bridge: bridge, cause: err}
 			return c, nil
 		}
 	}
@@ -50,6 +54,8 @@ func (t *Transport) connect(ctx context.Context, p *peer, purpose wire.Purpose) 
 func (t *Transport) connectThrough(
 	ctx context.Context, bridge, p *peer, purpose wire.Purpose,
 ) (*conn, error) {
+	ctx, cancel := context.WithTimeout(ctx, t.opts.Timing.Handshake)
+	defer cancel()
 	c, err := t.dial(ctx, bridge, t.opts.Timing.Handshake)
 	if err != nil {
 		return nil, err
@@ -89,6 +95,21 @@ func (t *Transport) dial(ctx context.Context, p *peer, patience time.Duration) (
 func (t *Transport) introduce(
 	ctx context.Context, c *conn, p *peer, call wire.Hello,
 ) (*conn, error) {
+	c, err := t.meet(ctx, c, p, call)
+	if err != nil {
+		return nil, err
+	}
+	if err := c.agree(); err != nil {
+		t.release(c)
+		return nil, err
+	}
+	return c, nil
+}
+
+// meet is introduce up to the word that ends the handshake, agree.
+func (t *Transport) meet(
+	ctx context.Context, c *conn, p *peer, call wire.Hello,
+) (*conn, error) {
 	call.To = p.id
 	c.counters = &p.counters
 	c.patient = call.Purpose == wire.ForSnapshot
@@ -126,8 +147,9 @@ func (t *Transport) bridges(p *peer) []*peer {
 var errSpent = errors.New("peer can be reached straight")
 
 // serveDetour is serve on a detour, until the peer can be reached straight: then it returns
-// a connection that does, on which nothing is said yet, and what was sent before has arrived.
+// a connection that does, and what was sent before has arrived.
 func (p *peer) serveDetour(c *conn) (straight *conn, err error) {
+	defer context.AfterFunc(c.detour.bridge.ctx, c.close)()
 	ctx, cancel := context.WithCancel(p.ctx)
 	spent := make(chan struct{})
 	var running sync.WaitGroup
@@ -139,14 +161,21 @@ func (p *peer) serveDetour(c *conn) (straight *conn, err error) {
 	err = p.serve(c, spent)
 	cancel()
 	running.Wait()
-	if straight != nil && !errors.Is(err, errSpent) {
-		p.t.release(straight)
-		straight = nil
+	if straight == nil {
+		return nil, err
 	}
-	return straight, err
+	if errors.Is(err, errSpent) {
+		err = straight.agree()
+	}
+	if err != nil {
+		p.t.release(straight)
+		return nil, err
+	}
+	return straight, nil
 }
 
-// seek dials a peer every now and then, until it is there or ctx ends.
+// seek dials a peer every now and then, until it answers or ctx ends. It does not end the
+// handshake: with that, the peer would give up the detour, and what is on it.
 func (p *peer) seek(ctx context.Context) *conn {
 	tick := time.NewTicker(p.t.opts.Timing.Seek)
 	defer tick.Stop()
@@ -156,7 +185,11 @@ func (p *peer) seek(ctx context.Context) *conn {
 			return nil
 		case <-tick.C:
 		}
-		if c, err := p.t.dial(ctx, p, p.t.opts.Timing.Straight); err == nil {
+		c, err := p.t.dial(ctx, p, p.t.opts.Timing.Handshake)
+		if err == nil {
+			c, err = p.t.meet(ctx, c, p, wire.Hello{Purpose: wire.ForMessages})
+		}
+		if err == nil {
 			return c
 		}
 	}

@@ -15,101 +15,6 @@ import (
 	"github.com/miruvor/miruvor/internal/wire"
 )
 
-// links is a network in memory whose links between two nodes can be cut: what is sent then
-// is lost, and nobody is told.
-type links struct {
-	*pipes
-	mu  sync.Mutex
-	cut map[[2]string]bool // from, to
-}
-
-// end is the network as the node at an address sees it.
-type end struct {
-	*links
-	at string
-}
-
-func (l *links) set(cut bool, a, b string) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	l.cut[[2]string{a, b}], l.cut[[2]string{b, a}] = cut, cut
-}
-
-func (l *links) isCut(a, b string) bool {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.cut[[2]string{a, b}]
-}
-
-func (e end) dial(ctx context.Context, address string) (net.Conn, error) {
-	if e.isCut(e.at, address) || e.isCut(address, e.at) {
-		<-ctx.Done()
-		return nil, ctx.Err()
-	}
-	e.links.pipes.mu.Lock()
-	l := e.links.pipes.listeners[address]
-	e.links.pipes.mu.Unlock()
-	if l == nil {
-		return nil, errors.New("connection refused")
-	}
-	here, there := net.Pipe()
-	select {
-	case l.incoming <- linked{there, e.links, address, e.at}:
-		return linked{here, e.links, e.at, address}, nil
-	case <-l.closed:
-		return nil, errors.New("connection refused")
-	case <-ctx.Done():
-		return nil, ctx.Err()
-	}
-}
-
-// linked is one end of a connection between two nodes.
-type linked struct {
-	net.Conn
-	links    *links
-	from, to string
-}
-
-func (c linked) Write(p []byte) (int, error) {
-	if c.links.isCut(c.from, c.to) {
-		return len(p), nil
-	}
-	return c.Conn.Write(p)
-}
-
-// trio is three nodes.
-type trio struct {
-	*links
-	nodes    [3]*Transport
-	handlers [3]*recorder
-}
-
-func newTrio(t *testing.T, limits Limits) *trio {
-	s := &trio{links: &links{pipes: newPipes(), cut: map[[2]string]bool{}}}
-	for i := range s.nodes {
-		id := kv.NodeID(i + 1)
-		s.handlers[i] = &recorder{}
-		o := options(nil, id, s.handlers[i])
-		o.network = end{s.links, node(id).Peer}
-		o.Limits = limits
-		s.nodes[i] = start(t, o)
-	}
-	return s
-}
-
-// via is how node 1 reaches node 3.
-func (s *trio) via() (via kv.NodeID, connected bool) {
-	for _, p := range s.nodes[0].Peers() {
-		if p.Node.ID == 3 {
-			return p.Via, p.Connected
-		}
-	}
-	return 0, false
-}
-
-// connects is how often node 1 has reached node 3.
-func (s *trio) connects() uint64 { return s.nodes[0].Peers()[1].Counters.Connects }
-
 func TestDetour(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := newTrio(t, Limits{})
@@ -205,53 +110,82 @@ func TestNoDetour(t *testing.T) {
 	})
 }
 
-func TestRelayRefuses(t *testing.T) {
+// A link that can be dialled and carries nothing, as behind a proxy, is as good as cut.
+func TestDetourAroundHollowLink(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		s := newTrio(t, Limits{RelaysMax: 1})
+		s := newTrio(t, Limits{})
 		time.Sleep(second)
-		one := s.nodes[0]
-		ask := func(onward kv.NodeID) (*conn, error) {
-			synctest.Wait()
-			two := one.peer(2)
-			c, err := one.dial(t.Context(), two, second)
-			if err != nil {
-				t.Fatal(err)
-			}
-			call := wire.Hello{Purpose: wire.ForRelay, Onward: onward}
-			if c, err = one.introduce(t.Context(), c, two, call); err != nil {
-				t.Fatal(err)
-			}
-			if err := one.awaitRelay(t.Context(), c); err != nil {
-				one.release(c)
-				return nil, err
-			}
-			p := &peer{id: onward}
-			return one.introduce(t.Context(), c, p, wire.Hello{Purpose: wire.ForSnapshot})
+		s.setHollow(true)
+		s.set(true, "host1", "host3")
+		time.Sleep(20 * second)
+		if via, ok := s.via(); !ok || via != 2 {
+			t.Errorf("node 3 is reached through %s: %v, %q", via, ok, problem(s.nodes[0], 3))
 		}
-		_, err := ask(9)
-		mustFail(t, err, "n9 is not known to n2")
-		_, err = ask(2)
-		mustFail(t, err, "n2 is not known to n2")
-		_, err = ask(0)
-		mustFail(t, err, "is not known to n2")
-		s.set(true, "host2", "host3")
-		time.Sleep(4 * second) // node 2 reaches node 3 through node 1
-		_, err = ask(3)
-		mustFail(t, err, "n2 does not reach n3 either")
-		s.set(false, "host2", "host3")
-		time.Sleep(4 * second)
-		c, err := ask(3)
-		if err != nil {
-			t.Fatal(err)
+	})
+}
+
+// A detour is not left for a straight way on which the peer does not answer.
+func TestDetourOutlastsHollowLink(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := newTrio(t, Limits{})
+		time.Sleep(second)
+		s.set(true, "host1", "host3")
+		time.Sleep(10 * second)
+		s.setHollow(true)
+		before := s.connects()
+		for id := range uint64(60) {
+			time.Sleep(second)
+			if s.nodes[0].Send(3, request(id, 8)) != 0 {
+				t.Fatalf("message %d is dropped: %q", id, problem(s.nodes[0], 3))
+			}
 		}
-		_, err = ask(3)
-		mustFail(t, err, "1 detours lead through n2, the most")
-		one.release(c)
 		synctest.Wait()
-		if c, err = ask(3); err != nil {
-			t.Fatal(err)
+		if got := s.handlers[2].gotIDs(); !slices.Equal(got, numbers(0, 60)) {
+			t.Errorf("got %v", got)
 		}
-		one.release(c)
+		if via, ok := s.via(); !ok || via != 2 || s.connects() != before {
+			t.Errorf("node 3 is reached through %s: %v, %d times anew",
+				via, ok, s.connects()-before)
+		}
+	})
+}
+
+// What was sent on a detour may be lost if its end is not confirmed; the Handler is told.
+func TestDetourEndsWithLoss(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := newTrio(t, Limits{})
+		time.Sleep(second)
+		s.set(true, "host1", "host3")
+		time.Sleep(10 * second)
+		before := s.handlers[0].unreachableTold()
+		s.set(true, "host2", "host3")
+		s.set(false, "host1", "host3")
+		s.nodes[0].Send(3, request(7, 8))
+		time.Sleep(10 * second)
+		if via, ok := s.via(); !ok || via != 0 {
+			t.Errorf("node 3 is reached through %s: %v", via, ok)
+		}
+		told := s.handlers[0].unreachableTold() - before
+		if got := s.handlers[2].gotIDs(); len(got) > 0 || told != 1 {
+			t.Errorf("got %v, and was told %d times that messages may be lost", got, told)
+		}
+	})
+}
+
+func TestDetourEndsWithItsBridge(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := newTrio(t, Limits{})
+		time.Sleep(second)
+		s.set(true, "host1", "host3")
+		time.Sleep(5 * second)
+		if via, _ := s.via(); via != 2 {
+			t.Fatalf("node 3 is reached through %s", via)
+		}
+		s.nodes[0].SetPeers([]wire.Node{node(1), node(3)})
+		synctest.Wait()
+		if via, ok := s.via(); ok {
+			t.Errorf("node 3 is reached through %s, which is no peer", via)
+		}
 	})
 }
 

@@ -13,6 +13,11 @@
 // only: one in each direction. So messages of all shards, heartbeats too,
 // that wait for one node share a frame, a system call and a checksum.
 //
+// Where the link between two nodes is cut, their connections lead through a third, which
+// passes bytes and looks at none of them:
+//
+//	connect ─▶ hello ForRelay ─▶ relay of a third node ─▶ accept: a handshake as any, …
+//
 // Invariants:
 //
 //  1. Nothing of a peer is taken before both sides have checked the other's

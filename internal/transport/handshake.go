@@ -52,7 +52,7 @@ func refusedByPeer(payload []byte) error {
 }
 
 // greet introduces this node to the peer that it dialled, and checks who
-// answered.
+// answered. With agree, the handshake is over.
 func (t *Transport) greet(c *conn, call wire.Hello) error {
 	defer c.within(t.opts.Timing.Handshake)()
 	if err := c.write(t.hello(call)); err != nil {
@@ -69,8 +69,11 @@ func (t *Transport) greet(c *conn, call wire.Hello) error {
 		c.refuse(err)
 		return err
 	}
-	return c.write(newFrame(frameAgreed, ""))
+	return nil
 }
+
+// agree tells the other side to go on: to take in what comes, or to send.
+func (c *conn) agree() error { return c.write(newFrame(frameAgreed, "")) }
 
 // admit lets a node that dialled this one introduce itself, and answers. The
 // hello is returned with an error too, as far as it was read.

@@ -52,8 +52,8 @@ type PeerStatus struct {
 	// Via is the peer through which this one is reached, 0 if it is reached straight or
 	// not at all.
 	Via kv.NodeID
-	// Problem is why the peer can't be reached, or was refused, or refused
-	// this node, last; "" if that is over.
+	// Problem is why the peer can't be reached, or not straight, or was refused, or
+	// refused this node, last; "" if that is over.
 	Problem string
 	// Queued is how many messages wait to be sent.
 	Queued   int
@@ -78,8 +78,8 @@ type relays struct {
 	bytes  atomic.Uint64
 }
 
-// Relays is how many connections lead through this node from one peer to another, and
-// the bytes that have passed on such, since the process began.
+// Relays is how many connections lead through this node from one peer to another, or are
+// about to, and the bytes that have passed on such, since the process began.
 func (t *Transport) Relays() (open int, bytes uint64) {
 	return len(t.relays.tokens), t.relays.bytes.Load()
 }

@@ -127,7 +127,7 @@ func (p *peer) viaLocked() kv.NodeID {
 	if p.out == nil || p.out.detour == nil {
 		return 0
 	}
-	return p.out.detour.via
+	return p.out.detour.bridge.id
 }
 
 // inward logs a change of how it goes with what the peer dialled.

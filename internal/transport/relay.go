@@ -1,6 +1,7 @@
 package transport
 
 import (
+	"context"
 	"errors"
 	"io"
 	"sync"
@@ -23,29 +24,43 @@ func (t *Transport) relay(near *conn, from *peer, onward kv.NodeID) {
 			cap(t.relays.tokens), t.opts.Self.ID))
 		return
 	}
-	far, err := t.relayTo(onward)
+	to := t.peer(onward)
+	far, err := t.relayTo(to, onward)
 	if err != nil {
 		near.refuse(err)
 		return
 	}
+	defer t.release(far)
+	defer context.AfterFunc(to.ctx, far.close)()
 	t.log.Info("relays between two peers that don't reach each other",
 		"from", from.id, "to", onward)
-	defer t.release(far)
-	if near.write(newFrame(frameAgreed, "")) != nil {
-		return
+	if near.agree() == nil {
+		t.passBothWays(near, far)
 	}
+}
+
+// passBothWays returns when both connections have ended. When one has, the other has
+// Timing.Dead left.
+func (t *Transport) passBothWays(near, far *conn) {
 	near.bePatient()
 	far.bePatient()
 	var running sync.WaitGroup
-	running.Go(func() { t.pass(far, near) })
-	running.Go(func() { t.pass(near, far) })
+	ended := make(chan struct{}, 2)
+	for _, way := range [][2]*conn{{near, far}, {far, near}} {
+		running.Go(func() {
+			t.pass(way[0], way[1])
+			ended <- struct{}{}
+		})
+	}
+	<-ended
+	defer near.within(t.opts.Timing.Dead)()
+	defer far.within(t.opts.Timing.Dead)()
 	running.Wait()
 }
 
-// relayTo dials the node that a detour leads to. A detour has one relay: this node goes
-// straight, or not at all.
-func (t *Transport) relayTo(onward kv.NodeID) (*conn, error) {
-	p := t.peer(onward)
+// relayTo dials the node that a detour leads to, p if it is a peer. A detour has one relay:
+// this node goes straight, or not at all.
+func (t *Transport) relayTo(p *peer, onward kv.NodeID) (*conn, error) {
 	switch {
 	case p == nil:
 		return nil, refuse("%s is not known to %s as a node of the cluster",

@@ -45,10 +45,7 @@ func (p *peer) serveAll(c *conn) {
 			next, err = p.serveDetour(c)
 		}
 		p.t.release(c)
-		c = nil
-		if next != nil {
-			c, err = p.t.introduce(p.ctx, next, p, wire.Hello{Purpose: wire.ForMessages})
-		}
+		c = next
 		if err != nil {
 			p.unreachable(err)
 		}
@@ -69,7 +66,7 @@ func (p *peer) unreachable(err error) {
 
 // serve sends on a connection until it fails, and returns why. What still
 // waits then may go by the next connection, if there is one at once. When spent is
-// closed, it waits until all that was sent has arrived, and returns errSpent.
+// closed, it returns errSpent once all that was sent has arrived.
 func (p *peer) serve(c *conn, spent <-chan struct{}) error {
 	p.setOut(c)
 	defer p.setOut(nil)
@@ -94,8 +91,7 @@ func (p *peer) serve(c *conn, spent <-chan struct{}) error {
 		case <-c.done:
 			return c.cause
 		case <-spent:
-			c.drain()
-			return errSpent
+			return c.drain()
 		}
 		msgs = p.queue.take(msgs)
 		if unsent, err := p.write(c, &out, msgs); err != nil {
