@@ -63,7 +63,7 @@ func newDoor(
 		Limits: limits, Pprof: c.pprof,
 	})
 	d := &door{
-		mux: portmux.New(listener), api: api, grpc: api.NewServer(c.grpc),
+		mux: portmux.New(listener, 0), api: api, grpc: api.NewServer(c.grpc),
 		http: httpapi.NewServer(own, logger), behind: behind,
 		opened: make(chan struct{}),
 	}

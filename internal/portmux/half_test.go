@@ -12,7 +12,7 @@ func TestCloseWrite(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	m := New(listener)
+	m := New(listener, 0)
 	ended := make(chan error, 1)
 	go func() { ended <- m.Serve() }()
 	client, err := net.Dial("tcp", listener.Addr().String())

@@ -5,6 +5,7 @@ import (
 	"io"
 	"net"
 	"strings"
+	"sync"
 )
 
 // preface is what a client of HTTP/2 without TLS says first (RFC 9113, 3.4).
@@ -32,6 +33,18 @@ func readHead(r io.Reader) (head []byte, isHTTP2 bool, err error) {
 type replayed struct {
 	net.Conn
 	head []byte
+	// gone, unless it is nil, is called when the connection is closed, once.
+	gone func()
+	once sync.Once
+}
+
+// Close implements net.Conn.
+func (c *replayed) Close() error {
+	err := c.Conn.Close()
+	if c.gone != nil {
+		c.once.Do(c.gone)
+	}
+	return err
 }
 
 // Read implements io.Reader.

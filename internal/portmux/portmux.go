@@ -10,28 +10,31 @@
 //
 //	 1. Bytes that were looked at are read again by the server, before all others;
 //	    after them a connection's reads and writes are the connection's own.
-//	 2. A connection that does not decide itself in time is closed. One that is not
-//	    accepted by its server waits. How many do either is bounded, those above are
-//	    closed.
-//	 3. Close closes what was not accepted.
+//	 2. A connection that does not decide itself in time is closed, and before that if
+//	    many others come that don't either: the one that has been silent longest makes
+//	    room. So a flood of them keeps nobody out who speaks.
+//	 3. How many connections there are is bounded. One more is told so, in its own
+//	    protocol, and closed. It counts from its first bytes until the server, or Close,
+//	    closes it.
+//	 4. Close closes what was not accepted.
 //
 // Any package may import it; it knows no protocol but these first bytes.
 package portmux
 
 import (
+	"container/list"
 	"errors"
 	"net"
 	"sync"
 	"time"
 )
 
-// Bounds of what waits.
+// Bounds of who says nothing.
 const (
 	// headTimeout is how long a connection may take to say what it speaks.
 	headTimeout = 10 * time.Second
-	// waitingMax is how many connections may not have said it yet, or not be
-	// accepted by their server.
-	waitingMax = 8192
+	// silentMax is how many may not have said it yet.
+	silentMax = 1024
 )
 
 // Mux shares one listener. Use New.
@@ -41,23 +44,42 @@ type Mux struct {
 	http2, http1 *side
 	// deciding are the goroutines that wait for first bytes.
 	deciding sync.WaitGroup
+	connsMax int
 
 	mu sync.Mutex
-	// waiting are the connections that are not accepted; true are those of which
-	// it is not decided by whom.
-	waiting map[net.Conn]bool
-	closed  bool
+	// silent are the connections, a net.Conn each, of which it is not decided whose
+	// they are, in the order of their arrival.
+	silent list.List
+	// conns counts those that are decided and not closed; refusing those that are
+	// being told that there are too many.
+	conns, refusing int
+	closed          bool
 }
 
-// New shares listener, which it owns from then on. Nothing is accepted before
-// Serve.
-func New(listener net.Listener) *Mux {
-	return &Mux{
-		root:    listener,
-		http2:   newSide(listener.Addr()),
-		http1:   newSide(listener.Addr()),
-		waiting: map[net.Conn]bool{},
+// New shares listener, which it owns from then on, between connsMax connections; 0 is
+// ConnsMaxDefault. Nothing is accepted before Serve.
+func New(listener net.Listener, connsMax int) *Mux {
+	if connsMax == 0 {
+		connsMax = ConnsMaxDefault()
 	}
+	return &Mux{
+		root:     listener,
+		http2:    newSide(listener.Addr()),
+		http1:    newSide(listener.Addr()),
+		connsMax: connsMax,
+	}
+}
+
+// connsMost is how many connections there are at most by default.
+const connsMost = 8192
+
+// ConnsMaxDefault is how many connections there are unless somebody wants it otherwise:
+// half of the files that the process may have open, and 8192 at most.
+func ConnsMaxDefault() int {
+	if files := filesMax(); files > 0 {
+		return int(min(files/2, connsMost))
+	}
+	return connsMost
 }
 
 // HTTP2 is the listener of the connections that begin with HTTP/2's preface.
@@ -97,18 +119,16 @@ func (m *Mux) Close() error {
 	m.mu.Lock()
 	wasClosed := m.closed
 	m.closed = true
-	var undecided []net.Conn
-	for conn, isUndecided := range m.waiting {
-		if isUndecided {
-			undecided = append(undecided, conn)
-		}
+	var silent []net.Conn
+	for e := m.silent.Front(); e != nil; e = e.Next() {
+		silent = append(silent, e.Value.(net.Conn))
 	}
 	m.mu.Unlock()
 	if wasClosed {
 		return nil
 	}
 	err := errors.Join(m.root.Close(), m.http2.Close(), m.http1.Close())
-	for _, conn := range undecided {
+	for _, conn := range silent {
 		// Its time may just have been up.
 		_ = conn.Close()
 	}
@@ -123,50 +143,87 @@ func (m *Mux) isClosed() bool {
 
 // receive has a goroutine decide whose conn is.
 func (m *Mux) receive(conn net.Conn) {
-	if !m.enter(conn) {
+	place := m.enter(conn)
+	if place == nil {
 		_ = conn.Close()
 		return
 	}
 	m.deciding.Go(func() {
-		defer m.leave(conn)
 		to, whole, err := m.decide(conn)
-		if err != nil || !m.decided(conn) {
+		switch m.decided(place, err) {
+		case welcome:
+			whole.gone = m.left
+			to.deliver(whole)
+		case tooMany:
+			refuse(whole, to == m.http2)
+			m.refused()
+		default:
 			_ = conn.Close()
-			return
 		}
-		to.deliver(whole)
 	})
 }
 
-// enter notes that conn waits, unless there is no room for it.
-func (m *Mux) enter(conn net.Conn) bool {
+// enter notes that conn has said nothing yet. If there are many like that, the one that
+// has been silent longest is closed. It returns nil after Close.
+func (m *Mux) enter(conn net.Conn) *list.Element {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	if m.closed || len(m.waiting) >= waitingMax {
-		return false
+	if m.closed {
+		return nil
 	}
-	m.waiting[conn] = true
-	return true
+	if m.silent.Len() >= silentMax {
+		oldest := m.silent.Remove(m.silent.Front()).(net.Conn)
+		_ = oldest.Close() // which ends its goroutine
+	}
+	return m.silent.PushBack(conn)
 }
 
-// decided notes that it is known whose conn is, unless Close came first.
-func (m *Mux) decided(conn net.Conn) bool {
+// verdict is what becomes of a connection once it is decided whose it is.
+type verdict int
+
+const (
+	closing verdict = iota
+	welcome
+	tooMany
+)
+
+// refusingMax is how many are told at a time that there are too many.
+const refusingMax = 256
+
+// decided ends a connection's silence.
+func (m *Mux) decided(place *list.Element, err error) verdict {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	m.waiting[conn] = false
-	return !m.closed
+	m.silent.Remove(place) // unless it made room
+	switch {
+	case err != nil || m.closed:
+		return closing
+	case m.conns < m.connsMax:
+		m.conns++
+		return welcome
+	case m.refusing < refusingMax:
+		m.refusing++
+		return tooMany
+	}
+	return closing
 }
 
-// leave notes that conn was accepted, or closed.
-func (m *Mux) leave(conn net.Conn) {
+// left notes that a connection was closed.
+func (m *Mux) left() {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	delete(m.waiting, conn)
+	m.conns--
+}
+
+func (m *Mux) refused() {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.refusing--
 }
 
 // decide reads as much of conn as tells whose it is, and returns it as it was
 // before.
-func (m *Mux) decide(conn net.Conn) (*side, net.Conn, error) {
+func (m *Mux) decide(conn net.Conn) (*side, *replayed, error) {
 	if err := conn.SetReadDeadline(time.Now().Add(headTimeout)); err != nil {
 		return nil, nil, err
 	}
@@ -178,9 +235,9 @@ func (m *Mux) decide(conn net.Conn) (*side, net.Conn, error) {
 		return nil, nil, err
 	}
 	if isHTTP2 {
-		return m.http2, &replayed{conn, head}, nil
+		return m.http2, &replayed{Conn: conn, head: head}, nil
 	}
-	return m.http1, &replayed{conn, head}, nil
+	return m.http1, &replayed{Conn: conn, head: head}, nil
 }
 
 // isTemporary tells that accepting may work again, once files are closed, say.

@@ -1,9 +1,12 @@
 package portmux
 
 import (
+	"bufio"
+	"bytes"
 	"errors"
 	"io"
 	"net"
+	"net/http"
 	"strings"
 	"sync"
 	"syscall"
@@ -11,6 +14,8 @@ import (
 	"testing/iotest"
 	"testing/synctest"
 	"time"
+
+	"golang.org/x/net/http2"
 )
 
 // pipes is a listener of connections inside the process.
@@ -63,7 +68,7 @@ type stage struct {
 func serve(t *testing.T) *stage {
 	t.Helper()
 	s := &stage{pipes: newPipes(), ended: make(chan error, 1)}
-	s.mux = New(s.pipes)
+	s.mux = New(s.pipes, 3)
 	go func() { s.ended <- s.mux.Serve() }()
 	t.Cleanup(func() { _ = s.mux.Close() })
 	return s
@@ -163,30 +168,116 @@ func TestHangsUp(t *testing.T) {
 		s := serve(t)
 		_ = s.dial().Close()
 		synctest.Wait()
-		if n := len(s.mux.waiting); n != 0 {
+		if n := s.mux.silent.Len(); n != 0 {
 			t.Errorf("%d connections wait", n)
 		}
 	})
 }
 
-// TestWaitingBound: connections above the bound are closed at once.
-func TestWaitingBound(t *testing.T) {
+// TestSilentBound: of many that say nothing, the one that has been silent longest makes
+// room for the next, and who speaks is heard at once.
+func TestSilentBound(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := serve(t)
-		var first net.Conn
-		for range waitingMax {
-			first = s.dial()
+		var silent []net.Conn
+		for range silentMax + 2 {
+			silent = append(silent, s.dial())
+			synctest.Wait()
 		}
-		if _, err := s.dial().Read(make([]byte, 1)); !errors.Is(err, io.EOF) {
-			t.Errorf("read %v, want EOF", err)
+		for _, conn := range silent[:2] {
+			if _, err := conn.Read(make([]byte, 1)); !errors.Is(err, io.EOF) {
+				t.Errorf("read %v, want EOF", err)
+			}
 		}
-		_ = first.Close()
 		synctest.Wait()
-		say(s.dial(), "GET")
-		if _, err := s.mux.HTTP1().Accept(); err != nil {
-			t.Error(err)
+		if n := s.mux.silent.Len(); n != silentMax {
+			t.Errorf("%d are silent", n)
+		}
+		begin := time.Now()
+		say(silent[2], "GET")
+		if _, err := s.mux.HTTP1().Accept(); err != nil || time.Since(begin) > 0 {
+			t.Errorf("accepted after %v: %v", time.Since(begin), err)
 		}
 	})
+}
+
+// TestConnsBound: who is one too many is told so in its protocol, and closed, until
+// another leaves.
+func TestConnsBound(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := serve(t)
+		var accepted []net.Conn
+		for _, head := range []string{preface, "GET", preface} {
+			conn := s.dial()
+			say(conn, head)
+			side := s.mux.HTTP1()
+			if head == preface {
+				side = s.mux.HTTP2()
+			}
+			conn, err := side.Accept()
+			if err != nil {
+				t.Fatal(err)
+			}
+			accepted = append(accepted, conn)
+		}
+		for head, want := range map[string]string{
+			"GET": "HTTP/1.1 503 Service Unavailable\r\n", preface: "\x00\x00\x00\x04",
+		} {
+			conn := s.dial()
+			say(conn, head)
+			heard, err := io.ReadAll(conn)
+			if err != nil || !strings.HasPrefix(string(heard), want) ||
+				!strings.Contains(string(heard), "too many connections") {
+				t.Errorf("%q hears %q, %v", head, heard, err)
+			}
+		}
+		for _, conn := range accepted {
+			_, _ = conn.Close(), conn.Close() // it leaves once
+			again := s.dial()
+			say(again, "GET")
+			if _, err := s.mux.HTTP1().Accept(); err != nil {
+				t.Fatal(err)
+			}
+			if s.mux.conns != 3 {
+				t.Errorf("%d connections, want 3", s.mux.conns)
+			}
+		}
+	})
+}
+
+// TestRefusal: the answers are what clients of the protocols understand.
+func TestRefusal(t *testing.T) {
+	reader := bufio.NewReader(bytes.NewReader(refusal(false)))
+	resp, err := http.ReadResponse(reader, nil)
+	if err != nil || resp.StatusCode != http.StatusServiceUnavailable {
+		t.Fatalf("%+v, %v", resp, err)
+	}
+	body, err := io.ReadAll(resp.Body)
+	if err != nil || string(body) != "too many connections\n" || reader.Buffered() != 0 {
+		t.Errorf("%q, %v, %d bytes follow", body, err, reader.Buffered())
+	}
+	framer := http2.NewFramer(io.Discard, bytes.NewReader(refusal(true)))
+	if f, err := framer.ReadFrame(); err != nil || f.Header().Type != http2.FrameSettings {
+		t.Errorf("%v, %v", f, err)
+	}
+	f, err := framer.ReadFrame()
+	away, ok := f.(*http2.GoAwayFrame)
+	if err != nil || !ok || away.LastStreamID != 0 ||
+		away.ErrCode != http2.ErrCodeEnhanceYourCalm ||
+		string(away.DebugData()) != "too many connections" {
+		t.Errorf("%v, %v", f, err)
+	}
+	if f, err := framer.ReadFrame(); !errors.Is(err, io.EOF) {
+		t.Errorf("%v, %v follows", f, err)
+	}
+}
+
+// TestConnsMaxDefault: the files of the process are not all for connections.
+func TestConnsMaxDefault(t *testing.T) {
+	most := ConnsMaxDefault()
+	if files := filesMax(); most < 1 || most > connsMost || files > 0 && uint64(most) > files/2 {
+		t.Errorf("%d connections with %d files", most, files)
+	}
 }
 
 // TestClose: nothing is left, not even what was decided and not accepted.
