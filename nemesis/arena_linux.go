@@ -41,6 +41,9 @@ type arena struct {
 // host behind the last node is the clients'.
 type rule map[[2]int]netlab.Condition
 
+// cut is a link that nothing passes.
+var cut = netlab.Condition{Cut: true}
+
 func newArena(c *cluster, h *history.History, observe func(string, ...any)) *arena {
 	a := &arena{cluster: c, history: h, observe: observe, links: map[*links]rule{}}
 	for range c.nodes {

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -116,6 +117,8 @@ func mountSmall(dir string) error {
 type fullDisk struct {
 	node int
 	left int64
+	// restart has all nodes start again before alarms are disarmed.
+	restart bool
 }
 
 // ballastName is a file that no node knows of.
@@ -164,7 +167,36 @@ func (f *fullDisk) end(ctx context.Context, a *arena) error {
 	if err := a.revive(f.node, 0); err != nil {
 		return err
 	}
+	if f.restart {
+		if err := a.remember(ctx); err != nil {
+			return err
+		}
+	}
 	return a.disarm(ctx)
+}
+
+// remember kills all nodes and starts them, after which the alarms that there were
+// must still be there: nobody has disarmed them.
+func (a *arena) remember(ctx context.Context) error {
+	before, err := a.everybody.Alarms(ctx)
+	if err != nil || len(before) == 0 {
+		return nil // nobody can say what there was
+	}
+	if err := errors.Join(restartAll{}.begin(ctx, a), restartAll{}.end(ctx, a)); err != nil {
+		return err
+	}
+	if err := a.awaitReady(ctx, readyMax); err != nil {
+		return err
+	}
+	after, err := a.everybody.Alarms(ctx)
+	for _, alarm := range before {
+		if err == nil && !slices.Contains(after, alarm) {
+			return fmt.Errorf("alarm %+v is gone after a restart, of %+v there is %+v", alarm, before,
+				after)
+		}
+	}
+	a.observe("all nodes were killed, and remember %d alarms", len(before))
+	return nil
 }
 
 // disarmMax is how long it may take to get rid of an alarm.

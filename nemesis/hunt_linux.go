@@ -47,8 +47,11 @@ func (h *hunt) end(context.Context, *arena) error {
 func (h *hunt) strike(ctx context.Context, a *arena) {
 	shard := h.rng.IntN(2) * (1 + h.rng.IntN(h.shards))
 	node := victim{leads: true, shard: shard}.find(ctx, a)
-	how := strikes[h.rng.IntN(len(strikes))]
-	a.awaitNews(ctx)
+	how, news := strikes[h.rng.IntN(len(strikes))], a.history.Seen
+	if shard == 0 && h.rng.IntN(2) == 0 {
+		news = a.history.Kept // the system shard has the leases
+	}
+	a.awaitNews(ctx, news)
 	if ctx.Err() == nil {
 		a.observe("n%d, which leads shard %d, %s", node+1, shard, how.name)
 		how.strike(h, ctx, a, node)
@@ -136,9 +139,9 @@ func (h *hunt) unsettle(ctx context.Context, a *arena, node int) {
 	a.setLinks(l, nil)
 }
 
-// awaitNews waits until somebody is told of a revision that nobody has seen.
-func (a *arena) awaitNews(ctx context.Context) {
-	for seen := a.history.Seen(); a.history.Seen() == seen && ctx.Err() == nil; {
+// awaitNews waits until somebody is told of what nobody has seen.
+func (a *arena) awaitNews(ctx context.Context, news func() int64) {
+	for seen := news(); news() == seen && ctx.Err() == nil; {
 		wait(ctx, ms)
 	}
 }

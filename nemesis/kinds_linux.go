@@ -19,6 +19,7 @@ var kinds = []kind{
 	{"hunt", 25, false, 4 * time.Second, 12 * time.Second, drawHunt},
 	{"stop", 8, false, 300 * ms, 6 * time.Second, drawStop},
 	{"wipe", 2, true, 0, 2 * time.Second, func(d *draw) fault { return wipe{d.IntN(d.nodes)} }},
+	{"amnesia", 3, true, 0, 0, drawAmnesia},
 	{"halves", 5, false, 500 * ms, 10 * time.Second, drawHalves},
 	{"isolate", 6, false, 500 * ms, 10 * time.Second, drawIsolate},
 	{"one-way", 5, false, 500 * ms, 8 * time.Second, drawOneWay},
@@ -50,6 +51,13 @@ func drawKill(d *draw) fault {
 func drawHunt(d *draw) fault { return &hunt{seed: d.Uint64(), shards: d.shards} }
 
 func drawStop(d *draw) fault { return stop{d.several()} }
+
+func drawAmnesia(d *draw) fault {
+	return &amnesia{
+		shard: d.IntN(d.shards + 1), behind: d.between(300*ms, time.Second),
+		blind: d.between(2*time.Second, 4*time.Second),
+	}
+}
 
 func drawHalves(d *draw) fault {
 	nodes := d.Perm(d.nodes)
@@ -149,7 +157,7 @@ func drawFailingFsync(d *draw) fault {
 }
 
 func drawFullDisk(d *draw) fault {
-	f := &fullDisk{node: d.nodes - 1 - d.IntN(d.small)}
+	f := &fullDisk{node: d.nodes - 1 - d.IntN(d.small), restart: d.chance(2)}
 	if d.chance(2) {
 		f.left = 1 << (14 + d.IntN(12)) // 16 KiB to 32 MiB
 	}

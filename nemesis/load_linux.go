@@ -65,23 +65,28 @@ func (l *load) start(ctx context.Context) error {
 	return nil
 }
 
-// etcdReaders and httpReaders are how many readers each node has.
+// keepers are how many of them each target has, etcdReaders and httpReaders how many
+// readers each node has.
 const (
+	keepers     = 2
 	etcdReaders = 3
 	httpReaders = 1
 )
 
-// ask gives each target a client and a keeper, and those of single nodes readers.
+// ask gives each target a client and keepers, and those of single nodes readers.
 // Their numbers begin with id.
 func (l *load) ask(ctx context.Context, id int, targets []drive.Target, readers int) {
 	for i, to := range targets {
 		client := &drive.Client{
 			History: l.history, Target: to, ID: id, Rng: l.rand(id), Pause: l.pause,
 		}
-		keeper := &drive.Keeper{History: l.history, Target: to, ID: id + 1, Rng: l.rand(id + 1)}
 		l.clients.Go(func() { client.Run(ctx) })
-		l.clients.Go(func() { keeper.Run(ctx) })
-		id += 2
+		id++
+		for range keepers {
+			keeper := &drive.Keeper{History: l.history, Target: to, ID: id, Rng: l.rand(id)}
+			l.clients.Go(func() { keeper.Run(ctx) })
+			id++
+		}
 		if i == len(l.cluster.nodes) {
 			return // which leads to all of them
 		}

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"path/filepath"
 	"strings"
 	"sync"
 	"syscall"
@@ -147,11 +148,16 @@ func (w wipe) String() string { return fmt.Sprintf("kill n%d and lose its direct
 func (w wipe) begin(_ context.Context, a *arena) error {
 	p := a.nodes[w.node]
 	p.end(syscall.SIGKILL)
-	entries, err := os.ReadDir(p.dir) // which may be a mount
-	for _, e := range entries {
-		err = errors.Join(err, os.RemoveAll(p.dir+"/"+e.Name()))
-	}
-	return err
+	return p.forget()
 }
 
 func (w wipe) end(_ context.Context, a *arena) error { return a.revive(w.node, 0) }
+
+// forget empties the directory of a process that does not run.
+func (p *process) forget() error {
+	entries, err := os.ReadDir(p.dir) // which may be a mount
+	for _, e := range entries {
+		err = errors.Join(err, os.RemoveAll(filepath.Join(p.dir, e.Name())))
+	}
+	return err
+}

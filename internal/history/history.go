@@ -15,6 +15,8 @@ type History struct {
 	begin time.Time
 	// seen is the highest revision of any answer.
 	seen atomic.Int64
+	// kept counts the answered renewals of leases.
+	kept atomic.Int64
 
 	mu        sync.Mutex
 	calls     []*Call
@@ -32,6 +34,9 @@ func (h *History) Now() time.Duration { return time.Since(h.begin) }
 // Record adds a call that has ended.
 func (h *History) Record(c *Call) {
 	h.Saw(c.Revision)
+	if c.Kind == KeepAlive && c.Outcome == Answered {
+		h.kept.Add(1)
+	}
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	if c.Kind == Compact {
@@ -49,6 +54,9 @@ func (h *History) Saw(rev int64) {
 
 // Seen is the highest revision that anybody was told of.
 func (h *History) Seen() int64 { return h.seen.Load() }
+
+// Kept is how many renewals of leases were answered.
+func (h *History) Kept() int64 { return h.kept.Load() }
 
 // Watching adds a watch that begins now, and returns it.
 func (h *History) Watching(w *Watch) *Watch {
