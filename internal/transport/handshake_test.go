@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"net"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -209,31 +208,49 @@ func TestHandshakeIsBoundedInTime(t *testing.T) {
 	})
 }
 
+// TestConnectionsAreBounded: strangers make room for who comes later, peers don't.
 func TestConnectionsAreBounded(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		network := newPipes()
 		o := options(network, 1, &recorder{})
 		o.Limits.InboundMax = 3
-		start(t, o)
-		var open []net.Conn
-		for range 3 {
-			c, err := network.dial(t.Context(), "host1")
-			if err != nil {
-				t.Fatal(err)
-			}
-			defer c.Close()
-			open = append(open, c)
-		}
+		a := start(t, o)
+		start(t, options(network, 2, &recorder{}))
+		start(t, options(network, 3, &recorder{}))
+		time.Sleep(2 * second) // each peer has a connection to node 1, and node 1 to it
 		began := time.Now()
+		first, err := network.dial(t.Context(), "host1")
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer first.Close()
+		synctest.Wait()
+		ended := make(chan time.Duration)
+		go func() {
+			speak(t, network, nil)
+			ended <- time.Since(began)
+		}()
+		if _, err := first.Read(make([]byte, 1)); err == nil || time.Since(began) > 0 {
+			t.Errorf("the first stranger does not make room for the second: %v", err)
+		}
+		if took := <-ended; took < second {
+			t.Errorf("the second stranger was closed after %v", took)
+		}
+		for range 3 { // which nobody who is a peer makes room for
+			a.inbound <- struct{}{}
+			if len(a.inbound) == cap(a.inbound) {
+				break
+			}
+		}
+		began = time.Now()
 		speak(t, network, nil)
 		if time.Since(began) > 0 {
 			t.Error("a connection over the bound was not closed at once")
 		}
-		open[0].Close()
-		synctest.Wait()
-		speak(t, network, nil)
-		if time.Since(began) < second {
-			t.Error("a connection within the bound was closed at once")
+		for _, p := range a.Peers() {
+			if !p.Connected {
+				t.Errorf("%+v was closed", p)
+			}
 		}
 	})
 }

@@ -48,9 +48,7 @@ func (t *Transport) pause(d time.Duration) {
 // take starts to serve a connection, if there is room for it.
 func (t *Transport) take(raw net.Conn) {
 	c := newConn(raw, &t.opts)
-	select {
-	case t.inbound <- struct{}{}:
-	default:
+	if !t.makeRoom() {
 		t.stranger(host(raw), refuse("%d connections are open, the most", cap(t.inbound)))
 		c.close()
 		return
@@ -60,6 +58,7 @@ func (t *Transport) take(raw net.Conn) {
 		c.close()
 		return
 	}
+	t.unproven.add(c)
 	t.running.Go(func() {
 		t.receive(c)
 		t.release(c)
@@ -67,9 +66,32 @@ func (t *Transport) take(raw net.Conn) {
 	})
 }
 
+// makeRoom takes a token for a connection. If there is none, the one that has been open
+// longest without showing that it is a peer's gives its own: however many strangers
+// connect, peers come through.
+func (t *Transport) makeRoom() bool {
+	select {
+	case t.inbound <- struct{}{}:
+		return true
+	default:
+	}
+	oldest := t.unproven.oldest()
+	if oldest == nil {
+		return false
+	}
+	oldest.close()
+	select {
+	case t.inbound <- struct{}{}: // its goroutine ends
+		return true
+	case <-t.ctx.Done():
+		return false
+	}
+}
+
 // receive serves a connection that someone dialled, until it fails.
 func (t *Transport) receive(c *conn) {
 	hello, err := t.admit(c)
+	t.unproven.remove(c)
 	p := t.peer(hello.Node.ID)
 	if err != nil || p == nil {
 		t.turnedAway(c, p, &hello, err)

@@ -19,6 +19,7 @@ type Transport struct {
 	// inbound and snapshots hold a token for each connection that others
 	// opened, and for each snapshot being received.
 	inbound, snapshots chan struct{}
+	unproven           unproven
 	relays             relays
 
 	ctx    context.Context // ends with Close
