@@ -22,6 +22,8 @@ type network struct {
 	// apart holds the replicas whose raft messages are lost, both ways: by shard, on
 	// which node. Whatever else these nodes say arrives.
 	apart map[kv.ShardID]kv.NodeID
+	// sent counts messages.
+	sent int
 }
 
 type link struct{ from, to kv.NodeID }
@@ -43,6 +45,7 @@ func (n *network) send(from *node, by sender, to kv.NodeID, m wire.Message) {
 	}
 	peer := c.nodes[to]
 	data := wire.AppendMessage(make([]byte, 0, m.SizeHint()), &m)
+	n.checkFaithful(&m, data)
 	l := link{from.id, to}
 	if n.cut[l] || peer.state == down {
 		n.lose(from, by, peer, m)

@@ -39,7 +39,11 @@ func (cl *client) span(s scope) kv.Range {
 
 func (cl *client) put(s scope) *kv.PutRequest {
 	put := &kv.PutRequest{Key: cl.key(s), PrevKV: cl.c.chance(0.5)}
-	if !cl.c.cfg.Load.Plain && cl.c.chance(0.05) {
+	keeps := 0.05 // what the key had; some clients like to
+	if cl.id%4 == 1 {
+		keeps = 0.3
+	}
+	if !cl.c.cfg.Load.Plain && cl.c.chance(keeps) {
 		put.IgnoreValue, put.IgnoreLease = cl.c.chance(0.7), cl.c.chance(0.5)
 	}
 	return put
