@@ -191,8 +191,8 @@ func (a *arena) remember(ctx context.Context) error {
 	after, err := a.everybody.Alarms(ctx)
 	for _, alarm := range before {
 		if err == nil && !slices.Contains(after, alarm) {
-			return fmt.Errorf("alarm %+v is gone after a restart, of %+v there is %+v", alarm, before,
-				after)
+			return fmt.Errorf("alarm %+v is gone after a restart, of %+v there is %+v", alarm,
+				before, after)
 		}
 	}
 	a.observe("all nodes were killed, and remember %d alarms", len(before))
