@@ -59,6 +59,8 @@ type inbound struct {
 	lastID uint32
 	// newest is the unary call that was begun last, if its message may follow.
 	newest *stream
+	// awaited are the unary calls that were begun since the reader waited.
+	awaited []*stream
 	// block is the header that is being read, if it is in several frames.
 	block headerBlock
 	hpack *hpack.Decoder
@@ -156,6 +158,7 @@ func (c *conn) read() error {
 // written, and stays behind a client that does not read, or that begins calls and
 // gives them up faster than they end.
 func (c *conn) catchUp() {
+	c.awaitRest()
 	c.yield()
 	c.mu.Lock()
 	defer c.mu.Unlock()

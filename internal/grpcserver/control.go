@@ -139,7 +139,7 @@ func (c *conn) drop(id uint32) {
 	st := c.streams[id]
 	if st != nil {
 		delete(c.streams, id)
-		if st.begun {
+		if st.fate.hasBegun() {
 			st.abandoned = true
 			c.abandoned++
 		}

@@ -1,7 +1,9 @@
 package grpcserver
 
 import (
+	"errors"
 	"runtime"
+	"sync/atomic"
 
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/metadata"
@@ -33,11 +35,9 @@ type Room interface {
 // standing is how a unary call stands in a room.
 type standing struct {
 	room Room
-	// bytes are those taken and held. The reader uses them until the handler begins,
-	// and the handler from then on.
+	// bytes are those taken and held. The lock of the input guards them until the
+	// handler begins, which alone uses them from then on.
 	bytes int
-	// left says that the room was told of the end.
-	left bool
 }
 
 // refusals are what a reader keeps of the calls that the gate did not let in.
@@ -90,11 +90,16 @@ func (c *conn) yield() {
 	}
 }
 
-// take makes room for a message.
+var errOver = errors.New("grpcserver: the call is over")
+
+// take makes room for a message. The input's lock is held.
 func (st *stream) take(bytes int) error {
 	s := &st.standing
 	if s.room == nil {
 		return nil
+	}
+	if st.fate.isForgone() {
+		return errOver
 	}
 	err := s.room.Take(bytes)
 	if err == nil {
@@ -111,21 +116,44 @@ func (st *stream) hold(bytes int) {
 	}
 }
 
-// leave tells the room of the end, once.
+// leave tells the room of the end. It is called once.
 func (st *stream) leave(code codes.Code) {
-	if s := &st.standing; s.room != nil && !s.left {
-		s.left = true
+	if s := &st.standing; s.room != nil {
 		s.room.Leave(s.bytes, code)
 	}
 }
 
-// leaveUnbegun is leave for a call whose handler will not run. The reader alone may
-// call it.
+// leaveUnbegun is leave for a call whose handler will not run, if it has not left.
 func (st *stream) leaveUnbegun(code codes.Code) {
-	if !st.begun {
-		st.leave(code)
+	if !st.fate.forgo() {
+		return
 	}
+	st.input.mu.Lock()
+	defer st.input.mu.Unlock()
+	st.input.stopTimer()
+	st.leave(code)
 }
+
+// fate is whether a call's handler runs. It is decided once.
+type fate struct{ state atomic.Int32 }
+
+const (
+	fateOpen = iota
+	fateBegun
+	fateForgone
+)
+
+// begin reports whether the handler is to run.
+func (f *fate) begin() bool { return f.state.CompareAndSwap(fateOpen, fateBegun) }
+
+// forgo reports whether it was decided now that it won't.
+func (f *fate) forgo() bool { return f.state.CompareAndSwap(fateOpen, fateForgone) }
+
+func (f *fate) isOpen() bool { return f.state.Load() == fateOpen }
+
+func (f *fate) hasBegun() bool { return f.state.Load() == fateBegun }
+
+func (f *fate) isForgone() bool { return f.state.Load() == fateForgone }
 
 // leaveOrphans has the calls leave that had not begun when the connection ended.
 func (c *conn) leaveOrphans() {

@@ -1,6 +1,7 @@
 package grpcserver_test
 
 import (
+	"bytes"
 	"context"
 	"encoding/binary"
 	"io"
@@ -10,6 +11,7 @@ import (
 	"sync"
 	"testing"
 	"testing/synctest"
+	"time"
 
 	"golang.org/x/net/http2"
 	"google.golang.org/grpc/codes"
@@ -150,6 +152,47 @@ func TestRoom(t *testing.T) {
 		expect(1+7, codes.Canceled, 1)
 		close(goOn)
 		expect(0, codes.Canceled, 1)
+	})
+}
+
+// TestSlowMessages: a client that sends a message too slowly, or not at all, does not
+// keep others out of the room for ever. Who is in time, if late, is served.
+func TestSlowMessages(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		space := &room{most: 100, ended: map[codes.Code]int{}}
+		_, dial := servePipes(t, &echo{}, grpcserver.Options{Gate: space})
+		r := rawFrames(t, dial())
+		greeted := make(chan struct{})
+		go func() {
+			defer close(greeted)
+			r.greet()
+		}()
+		<-greeted
+		r.headers(1, false, callFields)
+		synctest.Wait()
+		time.Sleep(time.Millisecond) // so that the first ends first
+		r.headers(3, false, callFields)
+		r.must(r.WriteData(3, false, binary.BigEndian.AppendUint32([]byte{0}, 60)))
+		r.headers(5, false, callFields)
+		synctest.Wait()
+		space.check(t, 3+60, map[codes.Code]int{})
+		time.Sleep(19 * time.Second)
+		r.must(r.WriteData(3, false, []byte("slow")))
+		r.must(r.WriteData(5, true, hello))
+		if data, _ := r.answer(5); !bytes.Equal(data, hello) {
+			t.Errorf("one that was in time hears %q", data)
+		}
+		for _, id := range []uint32{1, 3} {
+			if _, trailers := r.answer(id); !slices.Contains(trailers, "grpc-status: 4") {
+				t.Errorf("call %d ended with %q", id, trailers)
+			}
+		}
+		synctest.Wait()
+		space.check(t, 0, map[codes.Code]int{codes.OK: 1, codes.DeadlineExceeded: 2})
+		go func() { _, _ = io.Copy(io.Discard, r.conn) }()
+		r.must(r.WriteData(3, true, []byte("too late"))) // it had not heard
+		time.Sleep(time.Minute)
+		space.check(t, 0, map[codes.Code]int{codes.OK: 1, codes.DeadlineExceeded: 2})
 	})
 }
 

@@ -8,6 +8,7 @@ import (
 	"io"
 	"sync"
 	"sync/atomic"
+	"time"
 
 	"golang.org/x/net/http2"
 	"google.golang.org/grpc/codes"
@@ -32,8 +33,10 @@ type input struct {
 	// unacked are bytes that the client was not granted again, pending those of
 	// them that are to be.
 	unacked, pending int
-	// arrived has a token when there may be something new. Unary calls have none.
+	// arrived has a token when there may be something new. Unary calls have none;
+	// they have a timer that ends them if the rest of the message does not come.
 	arrived chan struct{}
+	rest    *time.Timer
 }
 
 // buffer is a byte slice that is used again.
@@ -248,6 +251,7 @@ func (st *stream) inputEnded() {
 	in.mu.Lock()
 	failure, ready, partial := in.failure, in.ready, in.part != nil
 	in.ready = nil
+	in.stopTimer()
 	in.mu.Unlock()
 	switch {
 	case failure != nil:
@@ -257,8 +261,9 @@ func (st *stream) inputEnded() {
 	case len(ready) == 0:
 		st.refuse(status.Error(codes.Internal, "a unary call has no message"))
 	default:
-		st.begun = true
-		st.conn.server.call(st, ready[0])
+		if st.fate.begin() {
+			st.conn.server.call(st, ready[0])
+		}
 	}
 }
 

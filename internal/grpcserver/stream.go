@@ -19,12 +19,11 @@ const abandonedMax = 256
 // stream is a call under way. It is the call's context, too.
 type stream struct {
 	life
-	conn   *conn
-	id     uint32
-	method *method
-	input  input
-	// begun says that its handler was started. The reader alone uses it.
-	begun    bool
+	conn     *conn
+	id       uint32
+	method   *method
+	input    input
+	fate     fate
 	standing standing
 
 	// The connection's lock guards what follows. window is what the client takes of
@@ -68,10 +67,11 @@ func (c *conn) open(id uint32, ends bool, r request) {
 	}
 	if r.method.stream != nil {
 		st.input.arrived = make(chan struct{}, 1)
-		st.begun = true
+		st.fate.begin()
 		c.server.running.Go(st.serveStream)
 	} else {
 		c.in.newest = st
+		c.in.awaited = append(c.in.awaited, st)
 	}
 	if ends {
 		st.inputEnded()
