@@ -35,7 +35,7 @@ func (a *api) writing(handle handler) handler { return a.inRoom(a.rooms.writes, 
 // inRoom has handle answer a request if there is room for it.
 func (a *api) inRoom(room *admission.Room, handle handler) handler {
 	return func(w http.ResponseWriter, r *http.Request) error {
-		body := int(min(max(r.ContentLength, 0), int64(a.limits.RequestBytesMax)))
+		body := a.bodyOf(r)
 		if !room.Enter(body) {
 			calls, bytes := room.Live()
 			return fmt.Errorf("%w: %d are under way here, with %d bytes, which is as much as "+
@@ -47,6 +47,15 @@ func (a *api) inRoom(room *admission.Room, handle handler) handler {
 		done = isDone(r, err)
 		return err
 	}
+}
+
+// bodyOf is how much a request's body counts: what it says, or as much as it may be.
+func (a *api) bodyOf(r *http.Request) int {
+	most := int64(a.limits.RequestBytesMax)
+	if r.ContentLength < 0 {
+		return int(most)
+	}
+	return int(min(r.ContentLength, most))
 }
 
 // isDone reports whether a request that ended so was one that could be done.

@@ -9,7 +9,8 @@ import (
 // Bounds of a connection.
 const (
 	readHeaderTimeout = 10 * time.Second
-	readTimeout       = 60 * time.Second
+	// readTimeout bounds how long a body keeps others out of the room.
+	readTimeout = 20 * time.Second
 	// writeTimeout also bounds a profile's duration. Streams extend it.
 	writeTimeout = 60 * time.Second
 	idleTimeout  = 2 * time.Minute
