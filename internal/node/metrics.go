@@ -69,6 +69,8 @@ func (c collector) Collect(ch chan<- prometheus.Metric) {
 	open, bytes := c.n.transport.Relays()
 	out.put(relayConnections, float64(open))
 	out.put(relayBytes, float64(bytes))
+	out.put(startTook, c.n.opened.log.Seconds(), "log")
+	out.put(startTook, c.n.opened.engine.Seconds(), "engine")
 	out.set(engineMetrics, c.n.engine.Metrics())
 	out.log(c.n.raftlog.Metrics())
 	for _, e := range c.n.entrances {

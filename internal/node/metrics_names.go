@@ -170,6 +170,10 @@ var (
 		"1 for each alarm of the cluster that this node knows of.", "node", "kind")
 )
 
+// startTook is told of the parts log and engine.
+var startTook = declare("start_seconds",
+	"Time that it took to read and open a part of the storage at the start.", "part")
+
 // engineMetrics declares what engine.Metrics tells.
 var engineMetrics = declareSet("engine_", map[string]string{
 	"disk_bytes":               "Bytes of the engine's files.",

@@ -1,7 +1,6 @@
 package node
 
 import (
-	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -14,7 +13,6 @@ import (
 	"time"
 
 	"github.com/miruvor/miruvor/internal/engine"
-	"github.com/miruvor/miruvor/internal/engine/pebble"
 	"github.com/miruvor/miruvor/internal/kv"
 	"github.com/miruvor/miruvor/internal/member"
 	"github.com/miruvor/miruvor/internal/placement"
@@ -68,6 +66,7 @@ type parts struct {
 	raftlog   *raftlog.Log
 	writer    *raftlog.Writer
 	transport *transport.Transport
+	opened    opened
 	// entrances bound what is asked of the shards.
 	entrances entrances
 	// ending is how Stop stops, ended what it returns.
@@ -148,36 +147,6 @@ func (n *Node) open() error {
 	}
 	n.running.Go(n.runMember)
 	n.running.Go(n.runSpace)
-	return nil
-}
-
-func (n *Node) openStorage() error {
-	part := n.partBytes()
-	logOptions := raftlog.Options{
-		FS: n.dir.fs, Dir: n.dir.join(dirLog), Logger: n.log,
-		SegmentBytes: cmp.Or(n.cfg.lab.segmentBytes, part),
-	}
-	switch n.cfg.Durability {
-	case DurabilityOS:
-		logOptions.Sync = raftlog.SyncOS
-	case DurabilityMemory:
-		logOptions.Sync, logOptions.SegmentBytes = raftlog.SyncOS, 4<<20
-	}
-	var err error
-	if n.raftlog, err = raftlog.Open(logOptions); err != nil {
-		return fmt.Errorf("log: %w", err)
-	}
-	e, err := pebble.Open(n.dir.join(dirEngine), pebble.Options{
-		FS: n.dir.fs, Logger: n.log, OnFlush: n.flushed, OnFailure: n.wreck,
-		MemtableBytes: cmp.Or(n.cfg.lab.memtableBytes, uint64(part)),
-	})
-	if err != nil {
-		return fmt.Errorf("engine: %w", err)
-	}
-	n.engine = e
-	n.writer = raftlog.NewWriter(n.raftlog, n.log, func(err error) {
-		n.fail(fmt.Errorf("raft log: %w", err))
-	})
 	return nil
 }
 
