@@ -7,6 +7,8 @@ import (
 	"sync"
 	"syscall"
 	"time"
+
+	"github.com/miruvor/miruvor/internal/faultfs"
 )
 
 // hunt strikes at one leader after the other, each time just when a client was
@@ -66,6 +68,7 @@ var strikes = []struct {
 	{"is cut off", (*hunt).cutOff},
 	{"is cut off and dies", (*hunt).cutOffAndKill},
 	{"is not heard", (*hunt).silence},
+	{"waits for slow disks, is not heard, and dies", (*hunt).leaveHalfDone},
 	{"stops", (*hunt).freeze},
 	{"dies", (*hunt).kill},
 	{"loses sight of another, and a third starts anew", (*hunt).unsettle},
@@ -90,6 +93,29 @@ func (h *hunt) silence(ctx context.Context, a *arena, node int) {
 	a.setLinks(l, l.rule(ctx, a))
 	h.rest(ctx, 300*ms, 2000*ms)
 	a.setLinks(l, nil)
+}
+
+// leaveHalfDone lets much be under way that the disks of the other nodes hold up, whose
+// answers a node hears, so that it goes on with the next step; nobody hears of that, and
+// it dies.
+func (h *hunt) leaveHalfDone(ctx context.Context, a *arena, node int) {
+	slow := &disk{}
+	set := func(f *faultfs.Fault) {
+		for i := range a.nodes {
+			if i != node {
+				_ = a.setDisk(i, slow, f) // its node may be gone
+			}
+		}
+	}
+	set(&faultfs.Fault{Ops: faultfs.Sync, Delay: 60 * ms})
+	h.rest(ctx, 150*ms, 400*ms)
+	l := &links{of: []victim{{node: node}}, out: true}
+	a.setLinks(l, l.rule(ctx, a))
+	h.rest(ctx, 50*ms, 500*ms)
+	a.nodes[node].end(syscall.SIGKILL)
+	a.setLinks(l, nil)
+	set(nil)
+	h.revive(ctx, a, node)
 }
 
 // cutOffAndKill has a node die with what it answered by itself.
