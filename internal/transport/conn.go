@@ -20,6 +20,7 @@ var (
 	errClosed  = errors.New("connection closed by this node")
 	errHungUp  = errors.New("connection closed by the peer")
 	errSilence = errors.New("peer is silent")
+	errTaken   = errors.New("peer has taken all that was sent")
 )
 
 // conn is a connection that carries frames and shows that it is alive. One
@@ -135,12 +136,15 @@ func (c *conn) writeInTurn(frame []byte) error {
 
 // read returns the next frame that is more than a sign of life. The caller
 // owns the payload. After an error nothing more can be read; if it is a
-// refusal, of what is no frame, the peer can still be told.
+// refusal, of what is no frame, or errHungUp, the peer can still be told.
 func (c *conn) read() (frameKind, []byte, error) {
 	for {
 		kind, payload, err := readFrame(c.in, c.frameMax)
 		if errors.Is(err, errFrame) {
 			return 0, nil, refuse("%v", err)
+		}
+		if errors.Is(err, io.EOF) {
+			return 0, nil, errHungUp
 		}
 		if err != nil {
 			return 0, nil, c.failure(err)
@@ -199,13 +203,13 @@ func (c *conn) hangUp() {
 	}
 }
 
-// drain hangs up and waits for the peer to do so too. It returns errSpent if it did: so it
-// has taken all that was sent.
+// drain hangs up and waits for the peer to say that it has taken all that was sent. It
+// returns errSpent if it did.
 func (c *conn) drain() error {
 	defer c.within(c.timing.Straight)()
 	c.hangUp()
 	<-c.done
-	if errors.Is(c.cause, errHungUp) {
+	if errors.Is(c.cause, errTaken) {
 		return errSpent
 	}
 	return c.cause

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"sync"
+	"syscall"
 	"time"
 
 	"github.com/miruvor/miruvor/internal/wire"
@@ -13,6 +14,17 @@ import (
 
 // detourTries bounds how many nodes are asked, at a time, for a way to another.
 const detourTries = 3
+
+// A link that is there and gone again, or carries a hello but nothing large, would lose
+// what is on it each time. After breaksForDetour straight connections in succession that
+// did not last, detours are sought first; and with each break up to breaksMax, the time
+// until the straight way is tried again doubles, from Timing.Seek to 32 times that.
+const (
+	breaksForDetour = 2
+	breaksMax       = 6
+)
+
+var errFickle = errors.New("connections don't last")
 
 // detour is why a peer that is reached is not reached straight.
 type detour struct {
@@ -27,6 +39,11 @@ func (d *detour) Error() string {
 // connect reaches a peer and introduces this node: straight, or else through another
 // peer. The caller releases the connection.
 func (t *Transport) connect(ctx context.Context, p *peer, purpose wire.Purpose) (*conn, error) {
+	if p.breaks.Load() >= breaksForDetour {
+		if c := t.connectByDetour(ctx, p, purpose, errFickle); c != nil {
+			return c, nil
+		}
+	}
 	patience := t.opts.Timing.Handshake
 	if len(t.bridges(p)) > 0 {
 		patience = min(patience, t.opts.Timing.Straight)
@@ -35,22 +52,36 @@ func (t *Transport) connect(ctx context.Context, p *peer, purpose wire.Purpose) 
 	if err == nil {
 		c, err = t.introduce(ctx, c, p, wire.Hello{Purpose: purpose})
 	}
-	if err == nil || onlyRefusals(err) != nil {
+	switch {
+	case err == nil || onlyRefusals(err) != nil:
 		return c, err // who refuses does so by a detour too
+	case errors.Is(err, syscall.ECONNREFUSED):
+		p.breaks.Store(0) // it was the node that broke them, not the link
 	}
-	for _, bridge := range t.bridges(p) {
-		if !bridge.straight() {
-			continue // not any more: the one before took its time
-		}
-		if c, failed := t.connectThrough(ctx, bridge, p, purpose); failed == nil {
-			c.detour = &detour{bridge: bridge, cause: err}
-			return c, nil
-		}
+	if c = t.connectByDetour(ctx, p, purpose, err); c != nil {
+		return c, nil
 	}
 	return nil, err
 }
 
-// connectThrough reaches a peer with the help of another.
+// connectByDetour reaches a peer with the help of another, if there is one that can. cause
+// is why it is not reached straight.
+func (t *Transport) connectByDetour(
+	ctx context.Context, p *peer, purpose wire.Purpose, cause error,
+) *conn {
+	for _, bridge := range t.bridges(p) {
+		if !bridge.straight() {
+			continue // not any more: the one before took its time
+		}
+		if c, err := t.connectThrough(ctx, bridge, p, purpose); err == nil {
+			c.detour = &detour{bridge: bridge, cause: cause}
+			return c
+		}
+	}
+	return nil
+}
+
+// connectThrough reaches a peer through a bridge.
 func (t *Transport) connectThrough(
 	ctx context.Context, bridge, p *peer, purpose wire.Purpose,
 ) (*conn, error) {
@@ -153,8 +184,9 @@ func (p *peer) serveDetour(c *conn) (straight *conn, err error) {
 	ctx, cancel := context.WithCancel(p.ctx)
 	spent := make(chan struct{})
 	var running sync.WaitGroup
+	pause := p.t.opts.Timing.Seek << max(0, p.breaks.Load()-1)
 	running.Go(func() {
-		if straight = p.seek(ctx); straight != nil {
+		if straight = p.seek(ctx, pause); straight != nil {
 			close(spent)
 		}
 	})
@@ -174,10 +206,19 @@ func (p *peer) serveDetour(c *conn) (straight *conn, err error) {
 	return straight, nil
 }
 
-// seek dials a peer every now and then, until it answers or ctx ends. It does not end the
+// judge takes in how long a straight connection lasted.
+func (p *peer) judge(lasted time.Duration) {
+	if lasted >= p.t.opts.Timing.Proof {
+		p.breaks.Store(0)
+	} else {
+		p.breaks.Store(min(p.breaks.Load()+1, breaksMax))
+	}
+}
+
+// seek dials a peer after each pause, until it answers or ctx ends. It does not end the
 // handshake: with that, the peer would give up the detour, and what is on it.
-func (p *peer) seek(ctx context.Context) *conn {
-	tick := time.NewTicker(p.t.opts.Timing.Seek)
+func (p *peer) seek(ctx context.Context, pause time.Duration) *conn {
+	tick := time.NewTicker(pause)
 	defer tick.Stop()
 	for {
 		select {

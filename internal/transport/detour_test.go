@@ -115,7 +115,7 @@ func TestDetourAroundHollowLink(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := newTrio(t, Limits{})
 		time.Sleep(second)
-		s.setHollow(true)
+		s.setHollow(0)
 		s.set(true, "host1", "host3")
 		time.Sleep(20 * second)
 		if via, ok := s.via(); !ok || via != 2 {
@@ -131,7 +131,7 @@ func TestDetourOutlastsHollowLink(t *testing.T) {
 		time.Sleep(second)
 		s.set(true, "host1", "host3")
 		time.Sleep(10 * second)
-		s.setHollow(true)
+		s.setHollow(0)
 		before := s.connects()
 		for id := range uint64(60) {
 			time.Sleep(second)
@@ -146,6 +146,77 @@ func TestDetourOutlastsHollowLink(t *testing.T) {
 		if via, ok := s.via(); !ok || via != 2 || s.connects() != before {
 			t.Errorf("node 3 is reached through %s: %v, %d times anew",
 				via, ok, s.connects()-before)
+		}
+	})
+}
+
+// A link that carries a hello, but goes silent after a while, is left alone for longer
+// and longer.
+func TestDetourAroundFickleLink(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := newTrio(t, Limits{})
+		time.Sleep(second)
+		s.setHollow(1000)
+		s.set(true, "host1", "host3")
+		const seconds = 600
+		dropped := 0
+		for id := range uint64(seconds) {
+			dropped += s.nodes[0].Send(3, request(id, 100))
+			time.Sleep(second)
+		}
+		got := len(s.handlers[2].gotIDs())
+		told := s.handlers[0].unreachableTold()
+		if told > 14 || got+dropped < 92*seconds/100 {
+			t.Errorf("%d messages arrived, %d were dropped, and the connection broke %d times",
+				got, dropped, told)
+		}
+		s.set(false, "host1", "host3")
+		time.Sleep(100 * second)
+		if via, ok := s.via(); !ok || via != 0 {
+			t.Errorf("node 3 is reached through %s: %v", via, ok)
+		}
+		time.Sleep(30 * second)
+		s.nodes[0].peer(3).out.fail(errSilence)
+		synctest.Wait()
+		if breaks := s.nodes[0].peer(3).breaks.Load(); breaks != 0 {
+			t.Errorf("%d breaks are held against a link that lasted", breaks)
+		}
+	})
+}
+
+// A link that is there and gone, in turns of four seconds, is not used for most of the time.
+func TestDetourAroundFlappingLink(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := newTrio(t, Limits{})
+		time.Sleep(second)
+		const seconds = 320
+		for id := range uint64(seconds) {
+			s.set(id/4%2 == 0, "host1", "host3")
+			s.nodes[0].Send(3, request(id, 100))
+			time.Sleep(second)
+		}
+		got, told := len(s.handlers[2].gotIDs()), s.handlers[0].unreachableTold()
+		if told > 8 || got < 95*seconds/100 {
+			t.Errorf("%d messages arrived, and the connection broke %d times", got, told)
+		}
+	})
+}
+
+// A node that starts again and again is not taken for a bad link.
+func TestNoDetourAroundRestarts(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := newTrio(t, Limits{})
+		for range 5 {
+			time.Sleep(5 * second)
+			_ = s.nodes[2].Close()
+			time.Sleep(second)
+			s.start(t, 2, Limits{})
+			for range 20 {
+				time.Sleep(second / 10)
+				if via, _ := s.via(); via != 0 {
+					t.Fatalf("node 3 is reached through %s: %q", via, problem(s.nodes[0], 3))
+				}
+			}
 		}
 	})
 }
@@ -243,6 +314,7 @@ func TestDetourEndsWithoutLoss(t *testing.T) {
 		}
 	}
 	await(2, func() {})
+	told := handlers[0].unreachableTold()
 	sent := uint64(0)
 	send := func() {
 		if nodes[0].Send(3, request(sent, 100)) == 0 {
@@ -256,6 +328,9 @@ func TestDetourEndsWithoutLoss(t *testing.T) {
 	wall.address = ""
 	wall.mu.Unlock()
 	await(0, send)
+	if got := handlers[0].unreachableTold(); got != told {
+		t.Errorf("was told %d times that messages may be lost", got-told)
+	}
 	send()
 	for deadline := time.Now().Add(10 * second); ; runtime.Gosched() {
 		if got := handlers[2].gotIDs(); uint64(len(got)) == sent {

@@ -25,7 +25,7 @@ type frameKind uint8
 const (
 	frameHello          frameKind = 1 // see handshake.go
 	frameRefusal        frameKind = 2 // why, as text; then the sender closes
-	frameAgreed         frameKind = 3 // empty: the handshake is over
+	frameAgreed         frameKind = 3 // empty: the handshake is over, or all was taken
 	frameIdle           frameKind = 4 // empty: a sign of life
 	frameMessages       frameKind = 5 // see batch.go
 	frameSnapshotHeader frameKind = 6 // wire.SnapshotHeader

@@ -72,7 +72,8 @@ func (t *Transport) greet(c *conn, call wire.Hello) error {
 	return nil
 }
 
-// agree tells the other side to go on: to take in what comes, or to send.
+// agree tells the other side to go on: to take in what comes, to send, or, once it has hung
+// up, elsewhere.
 func (c *conn) agree() error { return c.write(newFrame(frameAgreed, "")) }
 
 // admit lets a node that dialled this one introduce itself, and answers. The

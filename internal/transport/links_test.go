@@ -5,6 +5,7 @@ import (
 	"errors"
 	"net"
 	"sync"
+	"syscall"
 	"testing"
 	"time"
 
@@ -17,8 +18,10 @@ type links struct {
 	*pipes
 	mu  sync.Mutex
 	cut map[[2]string]bool // from, to
-	// hollow links can be dialled though they are cut.
-	hollow bool
+	// hollow links can be dialled though they are cut, and a connection carries so many
+	// bytes each way.
+	hollow       bool
+	carriesBytes int
 }
 
 // end is the network as the node at an address sees it.
@@ -33,10 +36,10 @@ func (l *links) set(cut bool, a, b string) {
 	l.cut[[2]string{a, b}], l.cut[[2]string{b, a}] = cut, cut
 }
 
-func (l *links) setHollow(hollow bool) {
+func (l *links) setHollow(carriesBytes int) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	l.hollow = hollow
+	l.hollow, l.carriesBytes = true, carriesBytes
 }
 
 func (l *links) isHollow() bool {
@@ -60,14 +63,14 @@ func (e end) dial(ctx context.Context, address string) (net.Conn, error) {
 	l := e.links.pipes.listeners[address]
 	e.links.pipes.mu.Unlock()
 	if l == nil {
-		return nil, errors.New("connection refused")
+		return nil, syscall.ECONNREFUSED
 	}
 	here, there := e.links.join(e.at, address)
 	select {
 	case l.incoming <- there:
 		return here, nil
 	case <-l.closed:
-		return nil, errors.New("connection refused")
+		return nil, syscall.ECONNREFUSED
 	case <-ctx.Done():
 		return nil, ctx.Err()
 	}
@@ -77,7 +80,7 @@ func (e end) dial(ctx context.Context, address string) (net.Conn, error) {
 func (l *links) join(a, b string) (atA, atB linked) {
 	hither, back := net.Pipe()
 	thither, there := net.Pipe()
-	return linked{hither, thither, l, a, b}, linked{there, back, l, b, a}
+	return linked{hither, thither, l, a, b, new(int)}, linked{there, back, l, b, a, new(int)}
 }
 
 // linked is one end of a connection between two nodes: a pipe each way, so that each way
@@ -87,13 +90,27 @@ type linked struct {
 	out      net.Conn // to write to
 	links    *links
 	from, to string
+	carried  *int // bytes
 }
 
 func (c linked) Write(p []byte) (int, error) {
-	if c.links.isCut(c.from, c.to) {
-		return len(p), nil
+	if pass := c.pass(len(p)); pass > 0 {
+		if n, err := c.out.Write(p[:pass]); err != nil {
+			return n, err
+		}
 	}
-	return c.out.Write(p)
+	return len(p), nil
+}
+
+// pass is how many of so many bytes the link carries.
+func (c linked) pass(bytes int) int {
+	c.links.mu.Lock()
+	defer c.links.mu.Unlock()
+	if c.links.cut[[2]string{c.from, c.to}] {
+		bytes = max(0, min(bytes, c.links.carriesBytes-*c.carried))
+	}
+	*c.carried += bytes
+	return bytes
 }
 
 // SetReadDeadline works as on TCP where the other end has closed its side, so that Read
@@ -124,14 +141,18 @@ type trio struct {
 func newTrio(t *testing.T, limits Limits) *trio {
 	s := &trio{links: &links{pipes: newPipes(), cut: map[[2]string]bool{}}}
 	for i := range s.nodes {
-		id := kv.NodeID(i + 1)
 		s.handlers[i] = &recorder{}
-		o := options(nil, id, s.handlers[i])
-		o.network = end{s.links, node(id).Peer}
-		o.Limits = limits
-		s.nodes[i] = start(t, o)
+		s.start(t, i, limits)
 	}
 	return s
+}
+
+func (s *trio) start(t *testing.T, i int, limits Limits) {
+	id := kv.NodeID(i + 1)
+	o := options(nil, id, s.handlers[i])
+	o.network = end{s.links, node(id).Peer}
+	o.Limits = limits
+	s.nodes[i] = start(t, o)
 }
 
 // via is how node 1 reaches node 3.

@@ -79,6 +79,9 @@ type Timing struct {
 	// Seek the time between two attempts to be rid of the detour. Default 1 s, 2 s.
 	Straight time.Duration
 	Seek     time.Duration
+	// Proof is how long a straight connection has to last, or it is held against the link:
+	// see breaksMax. Default 30 s.
+	Proof time.Duration
 }
 
 // Pair is a key and its value in a snapshot.
@@ -133,6 +136,7 @@ func (o Options) withDefaults() Options {
 	setDefault(&o.Timing.RetryMax, time.Second)
 	setDefault(&o.Timing.Straight, time.Second)
 	setDefault(&o.Timing.Seek, 2*time.Second)
+	setDefault(&o.Timing.Proof, 30*time.Second)
 	if o.Logger == nil {
 		o.Logger = slog.New(slog.DiscardHandler)
 	}
@@ -159,7 +163,8 @@ func (o *Options) validate() error {
 		return kv.Invalid("transport has no handler")
 	case smallest < 1:
 		return kv.Invalid("a transport limit is %d, each must be at least 1", smallest)
-	case min(t.Idle, t.Handshake, t.RetryMin, t.Straight, t.Seek) <= 0 || t.RetryMax < t.RetryMin:
+	case min(t.Idle, t.Handshake, t.RetryMin, t.Straight, t.Seek, t.Proof) <= 0 ||
+		t.RetryMax < t.RetryMin:
 		return kv.Invalid("transport timing %+v must be positive and in order", t)
 	case t.Dead < 3*t.Idle:
 		return kv.Invalid("dead time %v must be at least three times the idle time %v",

@@ -1,6 +1,7 @@
 package transport
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"sync"
@@ -23,16 +24,17 @@ type peer struct {
 	heard chan struct{}
 	// down is set when the Handler was told so. It is run's own.
 	down bool
-	ctx  context.Context // ends with stop
-	stop context.CancelFunc
+	// breaks is how many straight connections in succession did not last.
+	breaks atomic.Int32
+	ctx    context.Context // ends with stop
+	stop   context.CancelFunc
 
 	mu   sync.Mutex
 	node wire.Node
 	in   *inbound // what the peer sends on, nil if nothing
 	out  *conn    // what run sends on, nil if nothing
-	// outTrouble and inTrouble are what was logged last about either
-	// direction, "" if all is well.
-	outTrouble, inTrouble string
+	// trouble is what was logged last about either direction, "" if all is well.
+	trouble struct{ out, in string }
 }
 
 // inbound is a connection that the peer dialled, until done.
@@ -46,8 +48,8 @@ func (t *Transport) startPeer(node wire.Node) *peer {
 	p := &peer{
 		id: node.ID, t: t, node: node,
 		queue: newQueue(t.opts.Limits), heard: make(chan struct{}, 1),
-		outTrouble: "not reached yet",
 	}
+	p.trouble.out = "not reached yet"
 	p.ctx, p.stop = context.WithCancel(t.ctx)
 	t.running.Go(p.run)
 	return p
@@ -98,14 +100,14 @@ func (p *peer) replaceInbound(c *conn) (release func()) {
 }
 
 // outward logs why the peer can't be reached, if that is new.
-func (p *peer) outward(err error) { p.note(&p.outTrouble, "peer can't be reached", err) }
+func (p *peer) outward(err error) { p.note(&p.trouble.out, "peer can't be reached", err) }
 
 // reached logs that the peer is reached, and how.
 func (p *peer) reached(c *conn) {
 	if c.detour == nil {
-		p.note(&p.outTrouble, "", nil)
+		p.note(&p.trouble.out, "", nil)
 	} else {
-		p.note(&p.outTrouble, "peer is reached by a detour", c.detour)
+		p.note(&p.trouble.out, "peer is reached by a detour", c.detour)
 	}
 }
 
@@ -131,7 +133,7 @@ func (p *peer) viaLocked() kv.NodeID {
 }
 
 // inward logs a change of how it goes with what the peer dialled.
-func (p *peer) inward(err error) { p.note(&p.inTrouble, "connection of a peer refused", err) }
+func (p *peer) inward(err error) { p.note(&p.trouble.in, "connection of a peer refused", err) }
 
 func (p *peer) note(trouble *string, message string, err error) {
 	text := ""
@@ -169,12 +171,9 @@ func (p *peer) lose(msgs []wire.Message) {
 func (p *peer) status() PeerStatus {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	problem := p.outTrouble
-	if problem == "" {
-		problem = p.inTrouble
-	}
 	return PeerStatus{
 		Node: p.node, Via: p.viaLocked(), Connected: p.connected.Load(), Heard: p.in != nil,
-		Problem: problem, Queued: p.queue.len(), Counters: p.counters.snapshot(),
+		Problem: cmp.Or(p.trouble.out, p.trouble.in), Queued: p.queue.len(),
+		Counters: p.counters.snapshot(),
 	}
 }

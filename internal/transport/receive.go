@@ -116,6 +116,9 @@ func (t *Transport) receive(c *conn) {
 	p.inward(nil)
 	p.stirUp()
 	err = p.receiveMessages(c)
+	if errors.Is(err, errHungUp) {
+		_ = c.agree() // to the end; the peer waits for this if it goes on elsewhere
+	}
 	c.refuse(err)
 	p.inward(onlyRefusals(err))
 }

@@ -40,7 +40,9 @@ func (p *peer) serveAll(c *conn) {
 		var next *conn
 		var err error
 		if c.detour == nil {
+			began := time.Now()
 			err = p.serve(c, nil)
+			p.judge(time.Since(began))
 		} else {
 			next, err = p.serveDetour(c)
 		}
@@ -143,12 +145,14 @@ func (p *peer) setOut(c *conn) {
 }
 
 // watch reads from a connection that this node sends on: the peer says
-// nothing there but that it lives, or that it refuses after all.
+// nothing there but that it lives, that it has taken all, or that it refuses after all.
 func (c *conn) watch() {
 	kind, payload, err := c.read()
 	switch {
 	case err != nil:
 		c.fail(err)
+	case kind == frameAgreed:
+		c.fail(errTaken)
 	case kind == frameRefusal:
 		c.fail(refusedByPeer(payload))
 	default:
