@@ -54,9 +54,12 @@ type Sizes struct {
 	Window kv.Revision
 }
 
+// segmentSmallest is the least that a log takes.
+const segmentSmallest = 4 << 10
+
 // oracleWindow begins small, and stays so.
 func (s Sizes) oracleWindow() oracle.Window {
-	return oracle.Window{First: min(s.Window, 8), Max: s.Window}
+	return oracle.Window{First: min(s.Window, 4), Max: s.Window}
 }
 
 // Load is what clients do.
@@ -210,8 +213,8 @@ func randomShape(rng *rand.Rand) Shape {
 
 func randomSizes(rng *rand.Rand) Sizes {
 	return Sizes{
-		Segment: []int64{64 << 10, 16 << 10, 4 << 10}[rng.IntN(3)],
-		Window:  []kv.Revision{0, 0, 8, 64}[rng.IntN(4)],
+		Segment: []int64{64 << 10, 16 << 10, segmentSmallest}[rng.IntN(3)],
+		Window:  []kv.Revision{0, 0, 4, 64}[rng.IntN(4)],
 	}
 }
 

@@ -79,7 +79,7 @@ var leans = [rares]func(cfg *Config, rng *rand.Rand){
 	TwoAtOneSync: tears,
 	ReplayOfLost: tears,
 	SegmentMoved: func(cfg *Config, _ *rand.Rand) {
-		cfg.Sizes.Segment, cfg.Load.Think = 4<<10, 10*time.Millisecond
+		cfg.Sizes.Segment, cfg.Load.Think = segmentSmallest, 10*time.Millisecond
 	},
 	PauseWithReads: func(cfg *Config, rng *rand.Rand) {
 		cfg.Faults.Pause = often(rng)
@@ -178,8 +178,8 @@ func wipedAmidTxns(cfg *Config, rng *rand.Rand) {
 
 func busyOracle(cfg *Config, rng *rand.Rand) {
 	elections(cfg, rng)
-	cfg.Faults.Move = often(rng)
-	cfg.Shape.Shards = max(3, cfg.Shape.Shards)
+	cfg.Faults.Move, cfg.Faults.Stall = often(rng), often(rng)
+	cfg.Shape.Shards, cfg.Sizes.Window = max(3, cfg.Shape.Shards), 4
 	cfg.Load.Clients, cfg.Load.Think = 16, 5*time.Millisecond
 	cfg.Net.Slow, cfg.Faults.Lag = 0.1, 0.1
 }
