@@ -1,6 +1,7 @@
 package etcdapi
 
 import (
+	"sync/atomic"
 	"time"
 
 	"go.etcd.io/etcd/api/v3/v3rpc/rpctypes"
@@ -10,10 +11,17 @@ import (
 	"github.com/miruvor/miruvor/internal/grpcserver"
 )
 
-// rooms are where calls stand that ask for work. The others (leases that are kept
-// alive, watches, what operators ask for) cost little, or must go on whatever the load,
-// and stand in none. A flood of writes keeps no reads out, nor the other way round.
-type rooms struct{ reads, writes room }
+// rooms are where calls stand that ask for work. A flood of writes keeps no reads out, nor
+// the other way round. The others (leases that are kept alive, watches, what operators ask
+// for) cost little, or must go on whatever the load: of those there are only so many.
+type rooms struct {
+	reads, writes room
+	others        crowd
+}
+
+// othersMax is more than the watch streams that a node has (package watch), and for each
+// of their clients as many streams besides.
+const othersMax = 32 << 10
 
 // targetPart of the time that a request may take is spent here at most, when more
 // comes in than can be done.
@@ -27,7 +35,7 @@ func newRooms(requestTimeout time.Duration) *rooms {
 	}
 }
 
-// of is the room for calls of a method, nil for none.
+// of is the room for calls of a method, nil for that of the others.
 func (r *rooms) of(method string) *room {
 	switch method {
 	case "/etcdserverpb.KV/Range":
@@ -62,6 +70,28 @@ func (r *room) Take(bytes int) error {
 
 // Leave implements grpcserver.Room.
 func (r *room) Leave(bytes int, code codes.Code) { r.Room.Leave(bytes, isDone(code)) }
+
+// crowd counts calls, whatever they do.
+type crowd struct{ live atomic.Int64 }
+
+var _ grpcserver.Room = (*crowd)(nil)
+
+func (c *crowd) enter() error {
+	if c.live.Add(1) > othersMax {
+		c.live.Add(-1)
+		return rpctypes.ErrGRPCRequestTooManyRequests
+	}
+	return nil
+}
+
+// Take implements grpcserver.Room.
+func (c *crowd) Take(int) error { return nil }
+
+// Hold implements grpcserver.Room.
+func (c *crowd) Hold(int) {}
+
+// Leave implements grpcserver.Room.
+func (c *crowd) Leave(int, codes.Code) { c.live.Add(-1) }
 
 // isDone reports whether a call that ended so was one that the server could do.
 func isDone(code codes.Code) bool {

@@ -61,7 +61,7 @@ func (g *gate) Admit(method string, md metadata.MD) (grpcserver.Room, error) {
 	}
 	room := g.rooms.of(method)
 	if room == nil {
-		return nil, nil
+		return &g.rooms.others, g.rooms.others.enter()
 	}
 	return room, room.enter()
 }

@@ -14,13 +14,13 @@ import (
 type Gate interface {
 	// Admit lets a call in, by the path of its method and its metadata, which it
 	// must not change, or refuses it with an error, which has to be comparable: of
-	// the same one only the first is encoded. A unary call that is let in stands in
-	// the room, if there is one, until its handler has ended.
+	// the same one only the first is encoded. A call that is let in stands in the room,
+	// if there is one, until its handler has ended.
 	Admit(method string, md metadata.MD) (Room, error)
 }
 
-// Room is where calls stand that were let in: it hears how large they are, and how
-// they end. Its methods must not block.
+// Room is where calls stand that were let in: it hears how large unary ones are, and how
+// all end. Its methods must not block.
 type Room interface {
 	// Take lets in a call's message that is so many bytes long, or refuses it with an
 	// error.
@@ -32,7 +32,7 @@ type Room interface {
 	Leave(bytes int, code codes.Code)
 }
 
-// standing is how a unary call stands in a room.
+// standing is how a call stands in a room.
 type standing struct {
 	room Room
 	// bytes are those taken and held. The lock of the input guards them until the
@@ -63,11 +63,7 @@ func (c *conn) admit(r *request) (Room, error) {
 	if gate == nil {
 		return nil, nil
 	}
-	room, err := gate.Admit(r.method.path, r.md)
-	if err != nil || r.method.unary == nil {
-		return nil, err
-	}
-	return room, nil
+	return gate.Admit(r.method.path, r.md)
 }
 
 // turnAway refuses a call that the gate did not let in.
@@ -95,7 +91,7 @@ var errOver = errors.New("grpcserver: the call is over")
 // take makes room for a message. The input's lock is held.
 func (st *stream) take(bytes int) error {
 	s := &st.standing
-	if s.room == nil {
+	if s.room == nil || st.method.unary == nil {
 		return nil
 	}
 	if st.fate.isForgone() {
@@ -110,7 +106,7 @@ func (st *stream) take(bytes int) error {
 
 // hold counts what the call has in memory.
 func (st *stream) hold(bytes int) {
-	if s := &st.standing; s.room != nil {
+	if s := &st.standing; s.room != nil && st.method.unary != nil {
 		s.bytes += bytes
 		s.room.Hold(bytes)
 	}

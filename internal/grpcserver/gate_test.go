@@ -7,7 +7,6 @@ import (
 	"io"
 	"maps"
 	"slices"
-	"strings"
 	"sync"
 	"testing"
 	"testing/synctest"
@@ -39,12 +38,9 @@ type room struct {
 	ended      map[codes.Code]int
 }
 
-func (r *room) Admit(method string, _ metadata.MD) (grpcserver.Room, error) {
+func (r *room) Admit(string, metadata.MD) (grpcserver.Room, error) {
 	if err := r.Take(1); err != nil {
 		return nil, err
-	}
-	if !strings.HasSuffix(method, "/Echo") {
-		r.Leave(0, codes.OK)
 	}
 	return r, nil
 }
@@ -152,6 +148,35 @@ func TestRoom(t *testing.T) {
 		expect(1+7, codes.Canceled, 1)
 		close(goOn)
 		expect(0, codes.Canceled, 1)
+	})
+}
+
+// TestStreamsStandInTheRoom: streams do as well, whatever is said on them, until they end.
+func TestStreamsStandInTheRoom(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		space := &room{most: 2, ended: map[codes.Code]int{}}
+		_, dial := servePipes(t, &echo{}, grpcserver.Options{Gate: space})
+		r := rawFrames(t, dial())
+		greeted := make(chan struct{})
+		go func() {
+			defer close(greeted)
+			r.greet()
+		}()
+		<-greeted
+		r.headers(1, false, chatFields)
+		r.must(r.WriteData(1, false, hello))
+		r.headers(3, false, chatFields)
+		r.headers(5, false, chatFields)
+		if _, trailers := r.answer(5); !slices.Contains(trailers, "grpc-message: full") {
+			t.Errorf("one too many ended with %q", trailers)
+		}
+		go func() { _, _ = io.Copy(io.Discard, r.conn) }()
+		r.must(r.WriteData(1, true, nil))
+		synctest.Wait()
+		space.check(t, 1, map[codes.Code]int{codes.OK: 1})
+		r.must(r.WriteRSTStream(3, http2.ErrCodeCancel))
+		synctest.Wait()
+		space.check(t, 0, map[codes.Code]int{codes.OK: 1, codes.Canceled: 1})
 	})
 }
 
