@@ -91,7 +91,7 @@ func (c *testCluster) heldUntil(t *testing.T, release func()) {
 		if err != nil {
 			t.Error(err)
 		}
-	case <-time.After(4 * time.Second): // less than it takes to give up
+	case <-time.After(giveUp / 2):
 		t.Error("the put waits on")
 	}
 	if got := c.get(0, "a"); got != before+"+" {

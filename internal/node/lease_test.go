@@ -27,7 +27,7 @@ func (c *testCluster) awaitEnd(i int, id kv.LeaseID) time.Time {
 	c.t.Helper()
 	tick := time.NewTicker(20 * time.Millisecond)
 	defer tick.Stop()
-	for begin := time.Now(); time.Since(begin) < 30*time.Second; <-tick.C {
+	for begin := time.Now(); time.Since(begin) < patience; <-tick.C {
 		_, err := c.nodes[i].LeaseTimeToLive(c.t.Context(), id, false)
 		switch {
 		case errors.Is(err, kv.ErrLeaseNotFound):

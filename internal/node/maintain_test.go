@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"testing"
-	"time"
 
 	"github.com/miruvor/miruvor/internal/kv"
 	"github.com/miruvor/miruvor/internal/kv/kvtest"
@@ -48,7 +47,7 @@ func TestMoveLeader(t *testing.T) {
 		Config{Durability: DurabilityMemory, lab: steady})
 	c.awaitAll()
 	c.await("the first node to lead", func() error { return c.led(1, kv.SystemShard) })
-	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
+	ctx, cancel := context.WithTimeout(t.Context(), patience)
 	defer cancel()
 	for what, test := range map[string]struct {
 		at   int

@@ -29,10 +29,14 @@ func newTestCluster(t testing.TB, size, shards int, durability Durability) *test
 }
 
 // steady is the lab of tests in which no leader may change: that would skip revisions.
-var steady = lab{electionTicks: 120}
+var steady = lab{electionTicks: 80}
 
-// patience is more than anything takes that is going to happen.
-const patience = 20 * time.Second
+const (
+	// giveUp is when nodes give requests up, patience more than anything takes that is
+	// going to happen.
+	giveUp   = 20 * time.Second
+	patience = time.Minute
+)
 
 // newClusterOf starts size nodes, which get their names, addresses and
 // directories and are like base in all else.
@@ -54,7 +58,7 @@ func planCluster(t testing.TB, size int, cl Cluster, base Config) *testCluster {
 		cl.Members = append(cl.Members, Member{Name: fmt.Sprintf("n%d", i+1), Peer: freeAddr(t)})
 	}
 	// A busy machine must not look like a dead leader, nor like one that never answers.
-	base.RequestTimeout = cmp.Or(base.RequestTimeout, patience)
+	base.RequestTimeout = cmp.Or(base.RequestTimeout, giveUp)
 	base.lab.electionTicks = cmp.Or(base.lab.electionTicks, 24)
 	level := slog.LevelError
 	if os.Getenv("MIRUVOR_TEST_LOG") != "" {

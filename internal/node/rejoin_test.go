@@ -138,7 +138,7 @@ func (c *testCluster) awaitAll() {
 // await polls until done returns nil.
 func (c *testCluster) await(what string, done func() error) {
 	c.t.Helper()
-	ctx, cancel := context.WithTimeout(c.t.Context(), 20*time.Second)
+	ctx, cancel := context.WithTimeout(c.t.Context(), patience)
 	defer cancel()
 	tick := time.NewTicker(10 * time.Millisecond)
 	defer tick.Stop()

@@ -432,7 +432,7 @@ func TestUnrestoredNodeFoundsNothing(t *testing.T) {
 		if failed == nil {
 			select {
 			case failed = <-c.nodes[0].Failed():
-			case <-time.After(20 * time.Second):
+			case <-time.After(patience):
 			}
 		}
 		if failed == nil || !strings.Contains(failed.Error(), "was not restored") {

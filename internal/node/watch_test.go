@@ -273,7 +273,7 @@ func TestAnIdleWatchAddsNoRaftEntry(t *testing.T) {
 
 func (c *testCluster) next(s kv.WatchStream) kv.WatchResponse {
 	c.t.Helper()
-	ctx, cancel := context.WithTimeout(c.t.Context(), 20*time.Second)
+	ctx, cancel := context.WithTimeout(c.t.Context(), patience)
 	defer cancel()
 	resp, err := s.Next(ctx)
 	if err != nil {
