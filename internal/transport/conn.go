@@ -36,6 +36,8 @@ type conn struct {
 	counters *counters
 	// detour is nil on a connection that leads straight to the peer.
 	detour *detour
+	// greeted is when the hello of the peer came, if that dialled.
+	greeted time.Time
 	// turn is held by whoever writes.
 	turn chan struct{}
 	// spoke is set when something was written since keepAlive looked last.

@@ -81,6 +81,7 @@ func (c *conn) agree() error { return c.write(newFrame(frameAgreed, "")) }
 func (t *Transport) admit(c *conn) (wire.Hello, error) {
 	defer c.within(t.opts.Timing.Handshake)()
 	hello, err := t.readHello(c)
+	c.greeted = time.Now()
 	if err == nil {
 		err = t.checkHello(&hello)
 	}

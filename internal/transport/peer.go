@@ -31,7 +31,7 @@ type peer struct {
 
 	mu   sync.Mutex
 	node wire.Node
-	in   *inbound // what the peer sends on, nil if nothing
+	in   *inbound // what the peer sends on, or sent on last; nil before the first
 	out  *conn    // what run sends on, nil if nothing
 	// trouble is what was logged last about either direction, "" if all is well.
 	trouble struct{ out, in string }
@@ -41,6 +41,18 @@ type peer struct {
 type inbound struct {
 	conn *conn
 	done chan struct{}
+}
+
+func (in *inbound) open() bool {
+	if in == nil {
+		return false
+	}
+	select {
+	case <-in.done:
+		return false
+	default:
+		return true
+	}
 }
 
 // startPeer is called with t.mu held.
@@ -78,25 +90,24 @@ func (p *peer) address() string {
 }
 
 // replaceInbound makes c the connection that the peer sends on, and returns
-// when the one before has delivered its last message.
+// when the one before has delivered its last message. It refuses c, with nil, if the peer
+// has given it up for another already: the end of its handshake was held up on the way,
+// as by a relay, and what follows is old.
 func (p *peer) replaceInbound(c *conn) (release func()) {
 	mine := &inbound{conn: c, done: make(chan struct{})}
 	p.mu.Lock()
 	old := p.in
+	if old != nil && c.greeted.Before(old.conn.greeted) {
+		p.mu.Unlock()
+		return nil
+	}
 	p.in = mine
 	p.mu.Unlock()
 	if old != nil {
 		old.conn.fail(errors.New("replaced by a new connection of the same peer"))
 		<-old.done
 	}
-	return func() {
-		p.mu.Lock()
-		if p.in == mine {
-			p.in = nil
-		}
-		p.mu.Unlock()
-		close(mine.done)
-	}
+	return func() { close(mine.done) }
 }
 
 // outward logs why the peer can't be reached, if that is new.
@@ -172,7 +183,7 @@ func (p *peer) status() PeerStatus {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	return PeerStatus{
-		Node: p.node, Via: p.viaLocked(), Connected: p.connected.Load(), Heard: p.in != nil,
+		Node: p.node, Via: p.viaLocked(), Connected: p.connected.Load(), Heard: p.in.open(),
 		Problem: cmp.Or(p.trouble.out, p.trouble.in), Queued: p.queue.len(),
 		Counters: p.counters.snapshot(),
 	}

@@ -112,7 +112,11 @@ func (t *Transport) receive(c *conn) {
 		t.receiveSnapshot(c, p)
 		return
 	}
-	defer p.replaceInbound(c)()
+	release := p.replaceInbound(c)
+	if release == nil {
+		return
+	}
+	defer release()
 	p.inward(nil)
 	p.stirUp()
 	err = p.receiveMessages(c)

@@ -1,6 +1,7 @@
 package transport
 
 import (
+	"slices"
 	"sync"
 	"testing"
 	"testing/synctest"
@@ -102,5 +103,44 @@ func TestRelayEndsHalfClosed(t *testing.T) {
 			t.Errorf("relay ended after %v", took)
 		}
 		_, _ = from.Close(), to.Close()
+	})
+}
+
+// A connection that comes to life after the one that followed it is not heard.
+func TestLateConnectionIsNotHeard(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		network, here := newPipes(), &recorder{}
+		o := options(network, 1, here)
+		o.Peers = []wire.Node{{ID: 2}}
+		one := start(t, o)
+		o = options(network, 2, &recorder{})
+		o.Peers = []wire.Node{{ID: 1}}
+		two := start(t, o)
+		call := func() *conn {
+			raw, err := network.dial(t.Context(), "host1")
+			if err != nil {
+				t.Fatal(err)
+			}
+			c := newConn(raw, &two.opts)
+			if err := two.greet(c, wire.Hello{To: 1, Purpose: wire.ForMessages}); err != nil {
+				t.Fatal(err)
+			}
+			time.Sleep(time.Millisecond)
+			return c
+		}
+		send := func(c *conn, id uint64) {
+			frame, _ := (&batch{limits: two.opts.Limits}).fill(requests(id, 1))
+			_, _ = c.agree(), c.write(frame)
+			synctest.Wait()
+		}
+		first, second := call(), call()
+		send(second, 1)
+		second.close()
+		synctest.Wait()
+		send(first, 2)
+		if got := here.gotIDs(); !slices.Equal(got, []uint64{1}) || one.Peers()[0].Heard {
+			t.Errorf("got %v", got)
+		}
+		first.close()
 	})
 }
