@@ -84,10 +84,10 @@ func (r *report) writeText(to io.Writer) error {
 	var b strings.Builder
 	fmt.Fprintf(&b, "# Nemesis, seed %d: %s\n\n", r.config.seed, r.result())
 	fmt.Fprintf(&b, "    %s\n\n", r.commandLine())
-	fmt.Fprintf(&b, "%d nodes, each a process with an address of its own, hold %d shards under "+
-		"load of etcd's clients and of HTTP, while faults drawn from a seed strike. Afterwards "+
-		"all that clients and watches were told was held against one order of all changes.\n\n",
-		r.config.nodes, len(r.config.splitAt)+1)
+	fmt.Fprintf(&b, "%d nodes, each a process with an address of its own, are under load of "+
+		"etcd's clients and of HTTP, while faults drawn from a seed strike. Afterwards all that "+
+		"clients and watches were told was held against one order of all changes.\n\n",
+		r.config.nodes)
 	fmt.Fprintf(&b, "%s on %d processors, %s\n\n", kernel(), runtime.NumCPU(), runtime.Version())
 	fmt.Fprint(&b, "![throughput, failures, latency and leaders over time](plot.svg)\n\n")
 	r.writeFigures(&b)
