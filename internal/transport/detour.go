@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"sync"
-	"syscall"
 	"time"
 
 	"github.com/miruvor/miruvor/internal/wire"
@@ -34,34 +33,6 @@ type detour struct {
 
 func (d *detour) Error() string {
 	return fmt.Sprintf("only through %s: %v", d.bridge.id, d.cause)
-}
-
-// connect reaches a peer and introduces this node: straight, or else through another
-// peer. The caller releases the connection.
-func (t *Transport) connect(ctx context.Context, p *peer, purpose wire.Purpose) (*conn, error) {
-	if p.breaks.Load() >= breaksForDetour {
-		if c := t.connectByDetour(ctx, p, purpose, errFickle); c != nil {
-			return c, nil
-		}
-	}
-	patience := t.opts.Timing.Handshake
-	if len(t.bridges(p)) > 0 {
-		patience = min(patience, t.opts.Timing.Straight)
-	}
-	c, err := t.dial(ctx, p, patience)
-	if err == nil {
-		c, err = t.introduce(ctx, c, p, wire.Hello{Purpose: purpose})
-	}
-	switch {
-	case err == nil || onlyRefusals(err) != nil:
-		return c, err // who refuses does so by a detour too
-	case errors.Is(err, syscall.ECONNREFUSED):
-		p.breaks.Store(0) // it was the node that broke them, not the link
-	}
-	if c = t.connectByDetour(ctx, p, purpose, err); c != nil {
-		return c, nil
-	}
-	return nil, err
 }
 
 // connectByDetour reaches a peer with the help of another, if there is one that can. cause
@@ -102,56 +73,6 @@ func (t *Transport) connectThrough(
 	return t.introduce(ctx, c, p, wire.Hello{Purpose: purpose})
 }
 
-// dial opens a connection, on which nothing is said yet.
-func (t *Transport) dial(ctx context.Context, p *peer, patience time.Duration) (*conn, error) {
-	address := p.address()
-	if address == "" {
-		return nil, errors.New("address is not known")
-	}
-	dialing, cancel := context.WithTimeout(ctx, patience)
-	defer cancel()
-	raw, err := t.opts.network.dial(dialing, address)
-	if err != nil {
-		return nil, plain(err)
-	}
-	c := newConn(raw, &t.opts)
-	if !t.own(c) {
-		c.close()
-		return nil, errClosed
-	}
-	return c, nil
-}
-
-// introduce has the handshake with a peer. It releases the connection if they don't agree.
-func (t *Transport) introduce(
-	ctx context.Context, c *conn, p *peer, call wire.Hello,
-) (*conn, error) {
-	c, err := t.meet(ctx, c, p, call)
-	if err != nil {
-		return nil, err
-	}
-	if err := c.agree(); err != nil {
-		t.release(c)
-		return nil, err
-	}
-	return c, nil
-}
-
-// meet is introduce up to the word that ends the handshake, agree.
-func (t *Transport) meet(
-	ctx context.Context, c *conn, p *peer, call wire.Hello,
-) (*conn, error) {
-	call.To = p.id
-	c.counters = &p.counters
-	c.patient = call.Purpose == wire.ForSnapshot
-	defer context.AfterFunc(ctx, c.close)()
-	if err := t.greet(c, call); err != nil {
-		t.release(c)
-		return nil, err
-	}
-	return c, nil
-}
-
 // awaitRelay returns when all that is written to c goes to the node behind the relay.
 func (t *Transport) awaitRelay(ctx context.Context, c *conn) error {
 	defer c.within(t.opts.Timing.Handshake)()
@@ -184,7 +105,7 @@ func (p *peer) serveDetour(c *conn) (straight *conn, err error) {
 	ctx, cancel := context.WithCancel(p.ctx)
 	spent := make(chan struct{})
 	var running sync.WaitGroup
-	pause := p.t.opts.Timing.Seek << max(0, p.breaks.Load()-1)
+	pause := p.t.opts.Timing.Seek << max(0, p.breaks.Load()-1) // one break is no pattern
 	running.Go(func() {
 		if straight = p.seek(ctx, pause); straight != nil {
 			close(spent)

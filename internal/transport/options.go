@@ -75,12 +75,13 @@ type Timing struct {
 	// peer, which doubles each time. Default 50 ms, 1 s.
 	RetryMin time.Duration
 	RetryMax time.Duration
-	// Straight is how long a peer is dialled before others are asked for a detour, and
-	// Seek the time between two attempts to be rid of the detour. Default 1 s, 2 s.
+	// Straight is how long a peer is dialled before others are asked for a detour, and how
+	// long the peer may take to confirm the end of one. Seek is the time between two
+	// attempts to be rid of it. Default 1 s, 2 s.
 	Straight time.Duration
 	Seek     time.Duration
-	// Proof is how long a straight connection has to last, or it is held against the link:
-	// see breaksMax. Default 30 s.
+	// Proof is how long a straight connection has to last; a break before that is held
+	// against the link, see breaksMax. Default 30 s.
 	Proof time.Duration
 }
 
