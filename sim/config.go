@@ -52,6 +52,8 @@ type Sizes struct {
 	// Window is how far the oracle's mark runs ahead at most, 0 for as far as in a
 	// real node.
 	Window kv.Revision
+	// Part is how many keys of a range are read in one go.
+	Part int
 }
 
 // segmentSmallest is the least that a log takes.
@@ -215,6 +217,7 @@ func randomSizes(rng *rand.Rand) Sizes {
 	return Sizes{
 		Segment: []int64{64 << 10, 16 << 10, segmentSmallest}[rng.IntN(3)],
 		Window:  []kv.Revision{0, 0, 4, 64}[rng.IntN(4)],
+		Part:    []int{10_000, 3}[rng.IntN(2)],
 	}
 }
 

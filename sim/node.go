@@ -167,7 +167,7 @@ func (n *node) work(restarted bool) {
 		w, err := worker.Open(worker.Config{
 			Place: worker.Place{Index: i, Count: shape.Workers}, Node: n.id,
 			Incarnation: id.ReplicaIncarnation(), Engine: n.engine, Log: n.log,
-			Map: n.c.shards, Timing: n.c.timing(), Bounds: bounds(), Restarted: restarted,
+			Map: n.c.shards, Timing: n.c.timing(), Bounds: n.c.cfg.Sizes.bounds(), Restarted: restarted,
 			ReadMode: n.c.cfg.ReadMode, Mutant: n.c.cfg.Mutant, Logger: n.c.trace.logger(n.id),
 			OracleWindow: n.c.cfg.Sizes.oracleWindow(),
 		}, n.now())
@@ -186,11 +186,11 @@ func (n *node) work(restarted bool) {
 }
 
 // bounds are small, so that little load reaches them.
-func bounds() replica.Bounds {
+func (s Sizes) bounds() replica.Bounds {
 	return replica.Bounds{
 		QueueMax: 200, QueueBytesMax: 1 << 20, UnderWayBytesMax: 400,
 		EntryBytesMax: 256, EffectBytesMax: 64 << 10,
-		AnswerBytesMax: 1 << 20,
+		AnswerBytesMax: 1 << 20, PartKeysMax: s.Part, TurnBytesMax: 100 * s.Part,
 		LogKeepEntries: 20, LogKeepBytes: 1 << 20, RingBytesMax: 2 << 10,
 		RecentBytesMax: 2 << 10,
 	}

@@ -53,6 +53,11 @@ type Bounds struct {
 	// AnswerBytesMax bounds what one request returns or deletes, so that an
 	// answer fits in memory and in a message to another node.
 	AnswerBytesMax int
+	// PartKeysMax is how many keys of a range are looked at in one go, which takes some
+	// milliseconds: heartbeats must not wait for a reader. TurnBytesMax is how much
+	// answers may come to in one go, but for the last of them: neither heartbeats nor
+	// memory can bear what many may ask for at the same moment.
+	PartKeysMax, TurnBytesMax int
 	// LogKeepEntries are kept behind the applied index for slow followers,
 	// as long as the shard's log is smaller than LogKeepBytes.
 	LogKeepEntries uint64
@@ -73,6 +78,7 @@ func DefaultBounds() Bounds {
 		QueueMax: 5000, QueueBytesMax: 64 << 20, UnderWayBytesMax: logWindowBytes,
 		EntryBytesMax:  1 << 20,
 		EffectBytesMax: 8 << 20, AnswerBytesMax: 8 << 20,
+		PartKeysMax: 10_000, TurnBytesMax: 1 << 20,
 		LogKeepEntries: 10_000, LogKeepBytes: 32 << 20,
 		RingBytesMax: 4 << 20, RecentBytesMax: 16 << 20,
 	}

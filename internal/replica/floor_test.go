@@ -14,12 +14,14 @@ import (
 // TestLongReadsAndFloors raises the floor above reads that are under way. One that
 // named its revision is refused; one that did not goes on, and the sweep waits.
 func TestLongReadsAndFloors(t *testing.T) {
-	c := newCluster(t, 1, DefaultBounds(), ReadLease)
+	bounds := DefaultBounds()
+	bounds.PartKeysMax = 1_000
+	c := newCluster(t, 1, bounds, ReadLease)
 	defer c.close()
 	n := c.node(1)
 	n.input(func(r *Replica, _ *Output) { r.Campaign() })
 	c.settle()
-	const keys = 2*partKeys + 1
+	const keys = 2*1_000 + 1
 	write := func(at kv.Revision) {
 		b := n.engine.NewBatch()
 		for i := range kv.Revision(keys) {

@@ -12,12 +12,14 @@ import (
 // A long read gives way after each part, so that ticks and heartbeats are not
 // held up, and sees one revision nevertheless.
 func TestLongReadsAreDoneInParts(t *testing.T) {
-	c := newCluster(t, 1, DefaultBounds(), ReadLease)
+	bounds := DefaultBounds()
+	bounds.PartKeysMax = 1_000
+	c := newCluster(t, 1, bounds, ReadLease)
 	defer c.close()
 	n := c.node(1)
 	n.input(func(r *Replica, _ *Output) { r.Campaign() })
 	c.settle()
-	const keys = 2*partKeys + 1
+	const keys = 2*1_000 + 1
 	load := func(from kv.Revision) {
 		b := n.engine.NewBatch()
 		for i := range kv.Revision(keys) {

@@ -165,7 +165,7 @@ func (r *Replica) carryOut(now wire.Instant, rd *read, out *Output) {
 		r.retake(rd)
 		return
 	}
-	if rd.result == nil && (rd.rng == nil || r.reads.spent < spentBytesMax) {
+	if rd.result == nil && (rd.rng == nil || r.reads.spent < r.cfg.Bounds.TurnBytesMax) {
 		rd.result = r.result(rd)
 	}
 	if rd.result == nil {
@@ -198,14 +198,6 @@ func (r *Replica) reassure(out *Output) {
 	r.reads.unsure = nil
 }
 
-// partKeys is how many keys of a range are looked at in one go, which takes some
-// milliseconds: heartbeats must not wait for a reader.
-const partKeys = 10_000
-
-// spentBytesMax is how much answers may come to in one go, but for the last of them:
-// neither heartbeats nor memory can bear what many may ask for at the same moment.
-const spentBytesMax = 1 << 20
-
 // Work does a part of a long read, of each in turn, or several short ones that were too
 // many to be done at once. It reports whether there was anything to do.
 func (r *Replica) Work(now wire.Instant, out *Output) bool {
@@ -215,7 +207,7 @@ func (r *Replica) Work(now wire.Instant, out *Output) bool {
 	if len(l.running) == 0 {
 		return fed
 	}
-	for len(l.running) > 0 && l.spent < spentBytesMax {
+	for len(l.running) > 0 && l.spent < r.cfg.Bounds.TurnBytesMax {
 		rd := l.running[0]
 		l.running = l.running[1:]
 		if r.carryOut(now, rd, out); rd.result == nil {
@@ -261,7 +253,7 @@ func (r *Replica) readPart(view mvcc.View, rd *read) *wire.Response {
 			rev, view.Compacted)
 	}
 	if err == nil {
-		done, err = rd.reading.Next(partKeys)
+		done, err = rd.reading.Next(r.cfg.Bounds.PartKeysMax)
 	}
 	switch {
 	case err != nil:
