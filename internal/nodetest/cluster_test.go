@@ -238,7 +238,7 @@ func (c *cluster) check() {
 // await polls until done returns nil, for as long as a slow machine may need.
 func await(t *testing.T, what string, done func(ctx context.Context) error) {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
+	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 	defer cancel()
 	tick := time.NewTicker(20 * time.Millisecond)
 	defer tick.Stop()
