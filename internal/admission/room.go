@@ -36,6 +36,12 @@ func (r *Room) Enter(bytes int) bool {
 	return true
 }
 
+// Reenter is Enter for what goes on with a request that was let in.
+func (r *Room) Reenter(bytes int) {
+	r.Calls.Hold(1)
+	r.Hold(bytes)
+}
+
 // Take lets a request that was let in carry so many bytes more, or refuses that.
 func (r *Room) Take(bytes int) bool { return bytes == 0 || r.Loads.Take(int64(bytes)) }
 

@@ -46,6 +46,9 @@ func (a *API) readPages(ctx context.Context, req kv.RangeRequest) (kv.RangeRespo
 		req.Revision = resp.Revision
 	}
 	limit, size := req.Limit, keyValuesSize(resp.KVs)
+	if resp.More {
+		ctx = kv.GoingOn(ctx)
+	}
 	for resp.More && (limit == 0 || len(resp.KVs) < limit) {
 		if limit > 0 {
 			req.Limit = limit - len(resp.KVs)

@@ -25,14 +25,16 @@ func (s *kvServer) RangeStream(r *pb.RangeRequest, stream pb.KV_RangeStreamServe
 	c := chunks{api: s.api, request: r, req: rangeRequest(r), size: streamKeysFirst}
 	c.req.Reverse, c.req.WantCount, c.req.BytesMax = false, false, pageBytesMax
 	c.left = limitOf(r)
+	ctx := stream.Context()
 	for !c.done {
-		chunk, err := c.next(stream.Context())
+		chunk, err := c.next(ctx)
 		if err != nil {
 			return failure(err)
 		}
 		if err := stream.SendMsg(chunk); err != nil {
 			return err
 		}
+		ctx = kv.GoingOn(stream.Context())
 	}
 	return nil
 }

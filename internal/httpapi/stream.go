@@ -1,6 +1,7 @@
 package httpapi
 
 import (
+	"context"
 	"encoding/json"
 	"net/http"
 	"time"
@@ -22,7 +23,7 @@ const (
 // has a status code of its own; a later one is the last line.
 func (a *api) stream(w http.ResponseWriter, r *http.Request, req kv.RangeRequest) error {
 	s := stream{rc: http.NewResponseController(w), req: req, limit: req.Limit}
-	page, err := s.next(a, r)
+	page, err := s.next(r.Context(), a)
 	if err != nil {
 		return err
 	}
@@ -36,8 +37,9 @@ func (a *api) stream(w http.ResponseWriter, r *http.Request, req kv.RangeRequest
 	if r.Method == http.MethodHead {
 		return nil
 	}
+	rest := kv.GoingOn(r.Context())
 	for s.send(w, &page) {
-		if page, err = s.next(a, r); err != nil {
+		if page, err = s.next(rest, a); err != nil {
 			s.end(w, r, err)
 			return err
 		}
@@ -56,7 +58,7 @@ type stream struct {
 }
 
 // next reads the next page.
-func (s *stream) next(a *api, r *http.Request) (kv.RangeResponse, error) {
+func (s *stream) next(ctx context.Context, a *api) (kv.RangeResponse, error) {
 	page := s.req
 	page.WantCount = false
 	page.BytesMax = streamBytesMax
@@ -64,7 +66,7 @@ func (s *stream) next(a *api, r *http.Request) (kv.RangeResponse, error) {
 	if s.req.Limit > 0 {
 		page.Limit = min(streamKeysMax, s.limit)
 	}
-	return a.store.Range(r.Context(), page)
+	return a.store.Range(ctx, page)
 }
 
 // send writes page and tells whether there is more to send.

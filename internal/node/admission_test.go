@@ -115,6 +115,27 @@ func TestEntrances(t *testing.T) {
 	}
 }
 
+// TestGoesOn: what goes on with a request that was let in is let in, and counted.
+func TestGoesOn(t *testing.T) {
+	c := newTestCluster(t, 1, 1, DurabilityMemory)
+	c.awaitReady(0)
+	n := c.nodes[0]
+	room := n.entrances[n.shards.Locate(nil).ID].reads
+	empty := fill(room)
+	full, _ := room.Live()
+	all := kv.RangeRequest{Range: kv.Range{}}
+	if _, err := n.Range(t.Context(), all); !errors.Is(err, kv.ErrTooManyRequests) {
+		t.Errorf("a range that begins: %v", err)
+	}
+	if _, err := n.Range(kv.GoingOn(t.Context()), all); err != nil {
+		t.Errorf("one that goes on: %v", err)
+	}
+	if calls, _ := room.Live(); calls != full {
+		t.Errorf("%d are under way, want %d", calls, full)
+	}
+	empty()
+}
+
 // TestWhatIsDone: only what a shard has done shows what it can do.
 func TestWhatIsDone(t *testing.T) {
 	for err, want := range map[error]bool{

@@ -17,8 +17,9 @@ const handoverMax = 2 * time.Second
 
 // Stop hands the leaderships over, as far as ctx and two seconds allow, and
 // stops everything. Requests that still wait get ErrUncertain. The node can't be
-// used after; to stop it once more returns what the first time did, when that has. A node whose engine failed is left as it is: to close it might take for
-// ever, and the end of the process does as well.
+// used after; to stop it once more returns what the first time did, when that has. A
+// node whose engine failed is left as it is: to close it might take for ever, and the end
+// of the process does as well.
 func (n *Node) Stop(ctx context.Context) error {
 	if n.wrecked.Load() {
 		return nil

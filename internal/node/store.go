@@ -79,7 +79,11 @@ func (n *Node) doAt(
 	ctx context.Context, shard kv.ShardID, req worker.Request,
 ) (worker.Reply, error) {
 	visit := n.entrances.visit(shard, &req)
-	if visit.room != nil && !visit.room.Enter(visit.bytes) {
+	switch {
+	case visit.room == nil:
+	case kv.GoesOn(ctx):
+		visit.room.Reenter(visit.bytes)
+	case !visit.room.Enter(visit.bytes):
 		return worker.Reply{}, tooMany(shard, visit.room)
 	}
 	return n.carryOut(ctx, shard, req, visit)
