@@ -54,8 +54,8 @@ func (l *load) start(ctx context.Context) error {
 		w, rng := l.history.Witness(i), l.rand(witnessStream+i)
 		l.witnesses.Go(func() { to.Follow(watched, l.history, w, rng) })
 	}
-	l.ask(driven, 0, etcds, etcdReaders)
-	l.ask(driven, firstHTTP, https, httpReaders)
+	l.ask(driven, 0, etcds, etcdHasty)
+	l.ask(driven, firstHTTP, https, httpHasty)
 	l.watch(driven, etcds[:nodes], https[:nodes])
 	compactor := drive.Compactor{
 		History: l.history, Target: https[nodes], Rng: l.rand(compactorStream),
@@ -65,17 +65,18 @@ func (l *load) start(ctx context.Context) error {
 	return nil
 }
 
-// keepers are how many of them each target has, etcdReaders and httpReaders how many
-// readers each node has.
+// keepers are how many of them each target has, etcdHasty and httpHasty how many
+// hasty clients each node has.
 const (
-	keepers     = 2
-	etcdReaders = 3
-	httpReaders = 1
+	keepers   = 2
+	etcdHasty = 3
+	httpHasty = 1
 )
 
-// ask gives each target a client and keepers, and those of single nodes readers.
+// ask gives each target a client and keepers, and those of single nodes hasty
+// clients.
 // Their numbers begin with id.
-func (l *load) ask(ctx context.Context, id int, targets []drive.Target, readers int) {
+func (l *load) ask(ctx context.Context, id int, targets []drive.Target, hasty int) {
 	for i, to := range targets {
 		client := &drive.Client{
 			History: l.history, Target: to, ID: id, Rng: l.rand(id), Pause: l.pause,
@@ -90,11 +91,11 @@ func (l *load) ask(ctx context.Context, id int, targets []drive.Target, readers 
 		if i == len(l.cluster.nodes) {
 			return // which leads to all of them
 		}
-		for range readers {
-			reader := &drive.Reader{
+		for range hasty {
+			client := &drive.Hasty{
 				History: l.history, Target: to, ID: id, Rng: l.rand(id), Pause: 2 * l.pause,
 			}
-			l.clients.Go(func() { reader.Run(ctx) })
+			l.clients.Go(func() { client.Run(ctx) })
 			id++
 		}
 	}

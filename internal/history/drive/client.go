@@ -112,7 +112,11 @@ func (c *Client) read(from, to string, weak bool) history.Request {
 	})
 	req.Weak = weak
 	if seen := c.History.Seen(); c.Rng.IntN(4) == 0 && seen > 1 {
-		req.At = max(1, seen-int64(c.Rng.IntN(100)))
+		back := 100
+		if c.Rng.IntN(3) == 0 {
+			back = 500 // most of which is forgotten
+		}
+		req.At = max(1, seen-int64(c.Rng.IntN(back)))
 	}
 	return req
 }

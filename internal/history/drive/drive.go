@@ -1,9 +1,9 @@
 // Package drive puts load on a cluster and writes down what came of it.
 //
 // It owns clients that do one random thing after the other on few keys, so that
-// they get in each other's way, readers, keepers of leases, and watches
-// that come, stop and resume. What they speak is a Target: etcd's API by clientv3,
-// or anything that is a kv.Store.
+// they get in each other's way, hasty ones, keepers of leases, and watches that
+// come, stop and resume. What they speak is a Target: etcd's API by clientv3, or
+// anything that is a kv.Store.
 //
 //	Client ── draws a Request ──▶ Target.Send ──▶ history.Call ─┐
 //	Watcher ── begins a Watch ──▶ Target.Follow ──▶ Watch.Tell ─┴▶ History
@@ -91,7 +91,7 @@ func Look() *history.Call {
 	}
 }
 
-// Every rushEvery all clients and readers hurry at once for rushTime, with rushPause
+// Every rushEvery all clients but keepers hurry at once for rushTime, with rushPause
 // between calls: what only happens to many requests at the same time has to.
 const (
 	rushEvery = 3 * time.Second

@@ -43,7 +43,7 @@ func judged(t *testing.T, store kv.Store, length time.Duration) *history.Verdict
 	}
 	for i := range 2 {
 		k := &Keeper{History: h, Target: to, ID: 10 + i, Rng: rng(10 + i)}
-		r := &Reader{
+		r := &Hasty{
 			History: h, Target: to, ID: 20 + i, Rng: rng(20 + i), Pause: 20 * time.Millisecond,
 		}
 		load.Go(func() { k.Run(ctx) })
