@@ -22,24 +22,31 @@ func (n *network) checkFaithful(m *wire.Message, data []byte) {
 }
 
 // faithful reports whether what arrived is what was sent: all exported fields, however
-// deep. A slice that is nil is like an empty one.
+// deep. A slice that is nil is like an empty one, and an optional number of raft's like 0.
 func faithful(sent, arrived any) bool {
 	return alike(reflect.ValueOf(sent), reflect.ValueOf(arrived))
 }
 
 func alike(a, b reflect.Value) bool {
 	switch a.Kind() {
-	case reflect.Pointer, reflect.Interface:
-		if a.IsNil() || b.IsNil() {
-			return a.IsNil() == b.IsNil()
-		}
-		return alike(a.Elem(), b.Elem())
+	case reflect.Pointer:
+		return alikePointers(a, b)
 	case reflect.Struct:
 		return alikeFields(a, b)
 	case reflect.Slice:
 		return alikeElements(a, b)
 	}
 	return a.Equal(b)
+}
+
+func alikePointers(a, b reflect.Value) bool {
+	switch {
+	case !a.IsNil() && !b.IsNil():
+		return alike(a.Elem(), b.Elem())
+	case a.Type().Elem().Kind() == reflect.Struct:
+		return a.IsNil() == b.IsNil()
+	}
+	return (a.IsNil() || a.Elem().IsZero()) && (b.IsNil() || b.Elem().IsZero())
 }
 
 func alikeFields(a, b reflect.Value) bool {

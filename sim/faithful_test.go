@@ -3,6 +3,8 @@ package sim
 import (
 	"testing"
 
+	"go.etcd.io/raft/v3/raftpb"
+
 	"github.com/miruvor/miruvor/internal/kv"
 	"github.com/miruvor/miruvor/internal/wire"
 )
@@ -28,6 +30,10 @@ func TestFaithful(t *testing.T) {
 	}
 	if other := message(); !faithful(message(), other) {
 		t.Error("equal messages differ")
+	}
+	zero := uint64(0)
+	if !faithful(raftpb.Entry{}, raftpb.Entry{Term: &zero}) {
+		t.Error("a number that is not there differs from 0")
 	}
 	if faithful(message(), wire.Message{Greeting: &wire.Greeting{}}) {
 		t.Error("another kind of message is the same")
