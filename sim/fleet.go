@@ -51,7 +51,8 @@ type sortie struct {
 type outcome struct {
 	Sortie    sortie
 	Events    int
-	Ops       int
+	Deeds     deeds
+	Calm      bool
 	Virtual   time.Duration
 	Took      time.Duration
 	Err       string `json:",omitempty"`
@@ -60,8 +61,9 @@ type outcome struct {
 	Instances []int
 }
 
-// jobMax is how long a run may take before it counts as stuck.
-const jobMax = 2 * time.Minute
+// jobMax is how long a run may take before it counts as stuck, if others need the
+// processors too.
+const jobMax = 5 * time.Minute
 
 // run goes on until there are no more sorties.
 func (f *fleet) run(o *orders) error {

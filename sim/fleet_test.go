@@ -74,7 +74,7 @@ func doJob(t *testing.T, j sortie) outcome {
 	begin := time.Now()
 	r := run(t, cfg)
 	o.Took = time.Since(begin)
-	o.Events, o.Ops = r.Trace.Events, len(r.History.Ops)
+	o.Events, o.Deeds, o.Calm = r.Trace.Events, deedsOf(&r.History), cfg.Calm()
 	o.Virtual = time.Duration(r.Ended)
 	o.Coverage, o.Instances = r.Coverage, r.Instances
 	if r.Err != nil {

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"os/exec"
+	"path"
 	"path/filepath"
 	"regexp"
 	"strings"
@@ -53,18 +54,23 @@ func TestMutations(t *testing.T) {
 		t.Skip("takes long; -mutations all")
 	}
 	wanted := regexp.MustCompile(strings.TrimSuffix(*mutationsFlag, "all"))
-	for _, m := range mutations {
-		if wanted.MatchString(m.name) {
-			t.Run(m.name, func(t *testing.T) { huntWith(t, m.build(t), "", m.file) })
+	var table strings.Builder
+	hunt := func(name, where string, binary func(t *testing.T) string, named string) {
+		if !wanted.MatchString(name) {
+			return
 		}
+		t.Run(name, func(t *testing.T) {
+			caught := huntWith(t, binary(t), named)
+			fmt.Fprintf(&table, "| `%s` | `%s` | %s |\n", name, where, caught)
+		})
+	}
+	for _, m := range mutations {
+		hunt(m.name, path.Dir(m.file), m.build, "")
 	}
 	for _, m := range mutant.All() {
-		if wanted.MatchString(m.String()) {
-			t.Run(m.String(), func(t *testing.T) {
-				huntWith(t, os.Args[0], m.String(), "internal/mutant")
-			})
-		}
+		hunt(m.String(), "mutant", func(*testing.T) string { return os.Args[0] }, m.String())
 	}
+	t.Logf("\n| bug | where | seeds, and what was seen |\n|---|---|---|\n%s", &table)
 }
 
 // build compiles the simulator with the bug, over an overlay of the source.
@@ -99,8 +105,8 @@ func (m *mutation) build(t *testing.T) string {
 	return binary
 }
 
-// huntWith runs a fleet until its first failure.
-func huntWith(t *testing.T, binary, named, where string) {
+// huntWith runs a fleet until its first failure, and tells of that.
+func huntWith(t *testing.T, binary, named string) string {
 	begin := time.Now()
 	fleet := exec.Command(binary, "-test.run=^TestFleet$", "-test.timeout=0", "-fleet",
 		fmt.Sprint("-seeds=", *huntFlag), fmt.Sprint("-first=", *firstFlag), "-failures=1",
@@ -108,13 +114,13 @@ func huntWith(t *testing.T, binary, named, where string) {
 	out, err := fleet.CombinedOutput()
 	seeds, _, _ := strings.Cut(regexp.MustCompile(`(?m)^\d+ seeds in`).FindString(string(out)), " ")
 	if err == nil {
-		t.Errorf("%s survived %s seeds", where, seeds)
-		return
+		t.Errorf("survived %s seeds", seeds)
+		return "survived " + seeds
 	}
 	found := regexp.MustCompile(`(?m)^FAILURE [^:]*: (.{0,100})`).FindStringSubmatch(string(out))
 	if found == nil {
 		t.Fatalf("%v\n%s", err, out)
 	}
-	t.Logf("%s: caught after %s seeds, %v: %s", where, seeds, time.Since(begin).Round(time.Second),
-		found[1])
+	t.Logf("caught after %s seeds, %v: %s", seeds, time.Since(begin).Round(time.Second), found[1])
+	return seeds + ": " + strings.ReplaceAll(found[1], "|", "/")
 }
