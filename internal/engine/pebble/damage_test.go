@@ -383,7 +383,7 @@ func TestReadMeetsDamage(t *testing.T) {
 // TestFailedSyncs fails the syncs of each kind of file: the owner is told, and
 // nobody waits for ever.
 func TestFailedSyncs(t *testing.T) {
-	for _, files := range []string{".sst", "MANIFEST"} {
+	for _, files := range []string{".sst", "MANIFEST", ledgerName} {
 		for _, errno := range []syscall.Errno{syscall.EIO, syscall.ENOSPC} {
 			disk := faultfs.New(vfs.NewMem(), 1)
 			told := make(chan error, 1)
@@ -396,7 +396,7 @@ func TestFailedSyncs(t *testing.T) {
 			if !errors.Is(err, errno) && !strings.Contains(err.Error(), errno.Error()) {
 				t.Errorf("sync of %s: told %v", files, err)
 			}
-			if files == "MANIFEST" {
+			if files != ".sst" {
 				if err := <-flushed; err == nil {
 					t.Error("a flush ended well after a failed sync")
 				}
@@ -442,15 +442,20 @@ func TestOpensWhatHadALog(t *testing.T) {
 	e.options = pebbleOptions(Options{FS: disk}, e.events, &e.opened)
 	e.options.DisableWAL = false
 	noErr(t, e.open())
-	chain(t, e, 1, 50)
+	chain(t, e, 1, 20)
+	noErr(t, e.Flush())
+	chain(t, e, 21, 50)
 	noErr(t, e.db.LogData(nil, pebble.Sync))
 	killed := disk.CrashClone(vfs.CrashCloneCfg{
 		UnsyncedDataPercent: 100, RNG: rand.New(rand.NewPCG(1, 1)),
 	})
 	noErr(t, e.Close())
+	// Nor did it have a ledger.
+	noErr(t, killed.Remove(killed.PathJoin(testDir, ledgerName)))
 	again := mustOpen(t, Options{FS: killed})
 	if count, err := prefix(again); err != nil || count != 50 {
 		t.Errorf("%d commits, %v", count, err)
 	}
+	noErr(t, again.Check())
 	noErr(t, again.Close())
 }

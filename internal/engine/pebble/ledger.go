@@ -37,13 +37,15 @@ type ledger struct {
 	fs   vfs.FS
 	path string
 
-	mu   sync.Mutex
-	sums map[uint64]tableSum
-	// exists says that there was a file, and flawed that some of it are no lines.
-	exists, flawed bool
-	file           vfs.File // nil until something is written
-	end            int64
-	unsynced       bool
+	// found says that there was a file, and flawed that some of it were no lines.
+	found, flawed bool
+
+	mu       sync.Mutex
+	sums     map[uint64]tableSum
+	exists   bool
+	file     vfs.File // nil until something is written
+	end      int64
+	unsynced bool
 	// fresh are the tables that were noted since the file was read; nil once it was
 	// rewritten.
 	fresh map[uint64]bool
@@ -62,7 +64,7 @@ func readLedger(files vfs.FS, dir string) (*ledger, error) {
 	if err != nil {
 		return nil, fmt.Errorf("read %s: %w", l.path, err)
 	}
-	l.exists, l.flawed = true, len(data)%lineBytes != 0
+	l.found, l.exists, l.flawed = true, true, len(data)%lineBytes != 0
 	for ; len(data) >= lineBytes; data = data[lineBytes:] {
 		number, sum, ok := decodeLine(data[:lineBytes])
 		if !ok {
@@ -170,7 +172,7 @@ func (l *ledger) replace(lines []byte) error {
 	if err = errors.Join(err, f.Sync(), f.Close()); err != nil {
 		return err
 	}
-	l.exists, l.flawed, l.unsynced = true, false, false
+	l.exists, l.unsynced = true, false
 	return l.fs.Rename(begun, l.path)
 }
 

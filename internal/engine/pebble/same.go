@@ -77,7 +77,7 @@ func (e *Engine) enterTables() error {
 		}
 		sums[number] = sum
 	}
-	if l.exists && (unknown > 0 || l.flawed && len(numbers) > 0) {
+	if l.found && (unknown > 0 || l.flawed && len(numbers) > 0) {
 		e.badNotes = errors.Join(e.badNotes, Damage{l.path, 0, fmt.Sprintf(
 			"it does not say what %d tables are, or some of it is no line", unknown)})
 	}
