@@ -74,8 +74,7 @@ const (
 )
 
 // ask gives each target a client and keepers, and those of single nodes hasty
-// clients.
-// Their numbers begin with id.
+// clients. Their numbers begin with id.
 func (l *load) ask(ctx context.Context, id int, targets []drive.Target, hasty int) {
 	for i, to := range targets {
 		client := &drive.Client{

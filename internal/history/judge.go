@@ -54,8 +54,9 @@ func (h *History) Judge() *Verdict {
 	sightings := sightings(h.watches)
 	v.placeUnknown(h.calls, sightings)
 	v.placeEnded(h.calls, sightings, h.LeaseSlack)
-	v.inOrder(sightings)
-	v.linearizable()
+	if v.inOrder(sightings) {
+		v.linearizable()
+	}
 	v.leases(h.calls)
 	v.compacted(h.calls)
 	for _, w := range h.watches {

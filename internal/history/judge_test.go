@@ -70,7 +70,6 @@ func TestVerdict(t *testing.T) {
 		"before what was answered": func(h *History) {
 			h.calls[0].Begin, h.calls[0].End = 5, 6
 		},
-		"porcupine": func(h *History) { h.calls[2].Revision = 2 },
 		"response 1,": func(h *History) {
 			h.watches[0].told[1].Events[0].Value = "x"
 		},
@@ -176,5 +175,27 @@ func TestPieces(t *testing.T) {
 	h.calls = append(h.calls, &stale)
 	if v := h.Judge(); len(v.Problems) == 0 {
 		t.Error("a stale read at the border of two pieces is not noticed")
+	}
+}
+
+// TestPorcupine: the other checker notices a stale read by itself, among many that
+// are not.
+func TestPorcupine(t *testing.T) {
+	h := long(100)
+	for range 5 {
+		again := *h.calls[99]
+		h.calls = append(h.calls, &again)
+	}
+	v := h.Judge()
+	if v.linearizable(); len(v.Problems) > 0 {
+		t.Error(v.Problems)
+	}
+	stale := *h.calls[99]
+	stale.Begin, stale.End = h.calls[101].End+1, h.calls[101].End+2
+	h.calls = append(h.calls, &stale)
+	v = h.Judge()
+	found := len(v.Problems)
+	if v.linearizable(); len(v.Problems) == found {
+		t.Error("a stale read is not noticed")
 	}
 }

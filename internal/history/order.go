@@ -23,8 +23,9 @@ func sightings(watches []*Watch) []placed {
 }
 
 // inOrder checks that revisions never fall behind what was answered before, or
-// told to a watch.
-func (v *Verdict) inOrder(sightings []placed) {
+// told to a watch, and reports whether that is so.
+func (v *Verdict) inOrder(sightings []placed) bool {
+	found := len(v.Problems)
 	begun, ended := slices.Clone(v.placed), slices.Concat(v.placed, sightings)
 	slices.SortFunc(begun, func(a, b placed) int { return cmp.Compare(a.begin, b.begin) })
 	slices.SortFunc(ended, func(a, b placed) int { return cmp.Compare(a.end, b.end) })
@@ -41,6 +42,7 @@ func (v *Verdict) inOrder(sightings []placed) {
 				last.call)
 		}
 	}
+	return len(v.Problems) == found
 }
 
 const (
@@ -51,7 +53,7 @@ const (
 )
 
 // linearizable has porcupine look for an order, piece by piece. inOrder has
-// looked at all of it before; this is somebody else's opinion.
+// looked at all of it before, and found nothing; this is somebody else's opinion.
 func (v *Verdict) linearizable() {
 	calls := strictest(v.placed)
 	for first := -1; len(calls) > 0; first += pieceEntries {
