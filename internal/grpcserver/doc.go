@@ -25,7 +25,8 @@
 //  2. Memory is bounded: by the message limit for each call under way, by the
 //     window of a stream for messages that wait for a handler, by outBytesMax for
 //     what a client does not read, and by abandonedMax for handlers that it gave up.
-//     Beyond the last two it is not read itself.
+//     Beyond the last two it is not read itself. A call whose message does not come
+//     is given up after restTimeoutMax, so that it leaves the Gate's Room.
 //  3. A client that breaks the protocol is told so before it is disconnected, and
 //     one whose server stops well before its calls are refused.
 //  4. Stop returns when no goroutine of the server is left.
