@@ -134,7 +134,7 @@ func TestDiskThatFillsUp(t *testing.T) {
 // TestReadsThatMeetDamage flips bits of what is read from tables. Each answer is right or an
 // error, and the node fails with the file and the offset.
 func TestReadsThatMeetDamage(t *testing.T) {
-	e := newEstates(t)[1]
+	_, e := leave(t, 3, 9)
 	disk := faultfs.New(diskWith(t, e.files), 1)
 	n := startOn(t, disk)
 	disk.Inject(faultfs.Fault{Ops: faultfs.Read, Files: ".sst", Percent: 30, Flip: 0x20})

@@ -47,7 +47,11 @@ func estateConfig(fs vfs.FS, shards int) Config {
 func newEstates(t *testing.T) []*estate {
 	t.Helper()
 	var list []*estate
-	for _, shards := range []int{3, 1} {
+	counts := []int{3, 1}
+	if testing.Short() {
+		counts = counts[:1]
+	}
+	for _, shards := range counts {
 		killed, stopped := leave(t, shards, 9)
 		strange, strangeStopped := leave(t, shards, 10)
 		killed.foreign, stopped.foreign = strange.files, strangeStopped.files
