@@ -23,8 +23,9 @@ func (v *Verdict) placeUnknown(calls []*Call, sightings []placed) {
 		if c.Kind != Txn || c.Outcome == Answered {
 			continue
 		}
-		found, puts := -1, false
+		found, puts, removes := -1, false, false
 		for _, a := range slices.Concat(c.Then, c.Else) {
+			removes = removes || a.Kind == Delete
 			if a.Kind == Put {
 				puts = true
 				if i, ok := byValue[a.Value]; ok {
@@ -35,7 +36,7 @@ func (v *Verdict) placeUnknown(calls []*Call, sightings []placed) {
 		switch {
 		case found >= 0:
 			v.own(c, found)
-		case !puts && c.Outcome == Unknown:
+		case !puts && removes && c.Outcome == Unknown:
 			deletes = append(deletes, c)
 		}
 	}
@@ -71,14 +72,29 @@ func (v *Verdict) placeDeletes(deletes []*Call, sightings []placed) {
 			if c.Begin > seen {
 				break
 			}
+			if c.Revision != 0 || !c.mayRemove(e.events[0].Key) {
+				continue
+			}
 			_, _, events := before.do(&c.Request, e.revision)
-			if c.Revision == 0 && slices.Equal(events, e.events) {
+			if slices.Equal(events, e.events) {
 				e.owner, c.Revision = c, e.revision
 				v.put(c, forever, true)
 				break
 			}
 		}
 	}
+}
+
+// mayRemove reports whether a call was made to delete a key, among others.
+func (c *Call) mayRemove(key string) bool {
+	for _, actions := range [][]Action{c.Then, c.Else} {
+		for _, a := range actions {
+			if a.Kind == Delete && within(key, a.From, a.To) {
+				return true
+			}
+		}
+	}
+	return false
 }
 
 // whenSeen tells when a watch was first told of a revision or of a later one.
