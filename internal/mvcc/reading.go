@@ -38,7 +38,7 @@ func (r *Reading) Next(keysMax int) (done bool, err error) {
 	l := layers{
 		reader: r.view.Reader, recent: r.view.Recent, at: r.at, scratch: s, budget: &r.budget,
 	}
-	if r.rest.IsPoint() {
+	if r.page.req.IsPoint() {
 		return true, r.page.fill(&l)
 	}
 	seen := 0

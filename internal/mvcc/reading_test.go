@@ -14,7 +14,11 @@ func TestReadingInParts(t *testing.T) {
 	e := memory.New()
 	b := e.NewBatch()
 	for i := range kv.Revision(10) {
-		w := Write{Key: fmt.Appendf(nil, "k%d", i), Value: []byte("v"), Create: i + 2, Version: 1}
+		key := fmt.Appendf(nil, "k%d", i)
+		if i == 1 {
+			key = []byte("k0\x00")
+		}
+		w := Write{Key: key, Value: []byte("v"), Create: i + 2, Version: 1}
 		if err := Apply(b, nil, 1, i+2, []Write{w}); err != nil {
 			t.Fatal(err)
 		}
@@ -34,6 +38,10 @@ func TestReadingInParts(t *testing.T) {
 		{Range: all, BytesMax: 7},
 		{Range: all, Revision: 5},
 		{Range: kv.PointRange([]byte("k3"))},
+		// What is left of these before or behind a key looks like a range of one.
+		{Range: kv.Range{Start: []byte("k0")}, Reverse: true},
+		{Range: kv.Range{Start: []byte("k1"), End: []byte("k9\x00\x00")}},
+		{Range: kv.Range{Start: []byte("k1"), End: []byte("k9\x00\x00")}, CountOnly: true},
 		{Range: kv.Range{Start: []byte("x"), End: []byte("x")}},
 	} {
 		want, err := v.Range(req)
