@@ -296,6 +296,20 @@ func (c *cluster) pause(n *node, d time.Duration) {
 	n.pausedUntil = c.now + Time(d)
 }
 
+// resume ends a pause at once: its threads do not sleep on until its time would be up.
+func (n *node) resume() {
+	if n.pausedUntil <= n.c.now {
+		return
+	}
+	n.pausedUntil = 0
+	for _, t := range n.threads {
+		if t.scheduled {
+			t.scheduled = false
+			t.wake(0)
+		}
+	}
+}
+
 // hiccup stops a process between reading its clock and doing what follows
 // from it, now and then.
 func (c *cluster) hiccup(n *node) bool {
@@ -388,7 +402,8 @@ func (c *cluster) heal() {
 	c.cfg.Net.Drop, c.cfg.Net.Slow, c.cfg.Net.Duplicate = 0, 0, 0
 	for _, id := range c.order {
 		n := c.nodes[id]
-		n.pausedUntil, n.crashAfter, n.disk.stalledUntil = 0, 0, 0
+		n.resume()
+		n.crashAfter, n.disk.stalledUntil = 0, 0
 		n.hold(false, false)
 		if n.state == down {
 			n.start()

@@ -10,6 +10,10 @@ type mutation struct {
 // mutations are in the order of the floors.
 var mutations = []mutation{
 	{
+		"handed-out-untold", "internal/wire/raft.go",
+		"	buf = appendUint(buf, raftAllocated, uint64(m.Allocated))\n", "",
+	},
+	{
 		"escape-nothing", "internal/keyspace/escape.go",
 		"buf = append(buf, escape, escapedZero)", "buf = append(buf, escape, terminator)",
 	},
@@ -103,6 +107,25 @@ var mutations = []mutation{
 		"r.closed.applied(st.applied.Ordered)",
 	},
 	{
+		"held-for-ever", "internal/replica/hold.go", "r.held = held", "r.held = r.held || held",
+	},
+	{
+		"sweep-under-readers", "internal/replica/sweep.go",
+		"limit = min(limit, rd.at)", "limit = min(limit, 2*rd.at)",
+	},
+	{
+		"closed-without-lease", "internal/replica/closed.go",
+		"if r.role.serving && r.HoldsLease(now) {", "if r.role.serving && now > 0 {",
+	},
+	{
+		"promise-at-once", "internal/replica/closed.go",
+		"if c.promise > 0 && index >= c.promiseIndex {", "if c.promise > 0 && index > 0 {",
+	},
+	{
+		"peer-forgotten", "internal/member/member.go",
+		"	m.known[peer] = inc\n", "	delete(m.known, peer)\n",
+	},
+	{
 		"read-locks-shared-with-writes", "internal/txn/plan.go",
 		"lock.Write = lock.Write || writes", "lock.Write = lock.Write || writes && fresh",
 	},
@@ -110,6 +133,15 @@ var mutations = []mutation{
 		"past-unlimited", "internal/txn/evaluate.go",
 		"if n := p.req.Fit(out.KVs); n < len(out.KVs) {",
 		"if n := p.req.Fit(out.KVs); n < 0 {",
+	},
+	{
+		"past-unplanned", "internal/txn/plan.go",
+		"past := pastRead{req: req}", "past := pastRead{}",
+	},
+	{
+		"watches-leak", "internal/watch/hub.go",
+		"	delete(w.stream.watches, w.id)\n	h.load.Watches--\n",
+		"	delete(w.stream.watches, w.id)\n",
 	},
 	{
 		"sub-order-lost", "internal/watch/reader.go",
@@ -121,13 +153,20 @@ var mutations = []mutation{
 		"if w.state == live && w.position() < p.at {",
 	},
 	{
+		"lease-lost-without-a-word", "internal/worker/lessor.go",
+		"&wire.Response{Code: wire.CodeLeaseNotFound, Text: text}", "&wire.Response{Text: text}",
+	},
+	{
+		"end-unlogged", "internal/worker/ending.go",
+		"case applied && e.step == endLogged:", "case e.step == endLogged:",
+	},
+	{
 		"parts-unaligned", "internal/worker/walk.go",
 		"if !c.req.Range.Serializable {\n\t\treturn false\n\t}",
 		"if p != nil {\n\t\treturn false\n\t}",
 	},
 	{
 		"errors-at-once", "internal/replica/submit.go",
-		"if errors.Is(err, kv.ErrKeyNotFound) || errors.Is(err, kv.ErrFutureRevision) {",
-		"if errors.Is(err, kv.ErrStopped) {",
+		"		if isOfState(err) {", "		if errors.Is(err, kv.ErrStopped) {",
 	},
 }

@@ -167,8 +167,9 @@ func (n *node) work(restarted bool) {
 		w, err := worker.Open(worker.Config{
 			Place: worker.Place{Index: i, Count: shape.Workers}, Node: n.id,
 			Incarnation: id.ReplicaIncarnation(), Engine: n.engine, Log: n.log,
-			Map: n.c.shards, Timing: n.c.timing(), Bounds: n.c.cfg.Sizes.bounds(), Restarted: restarted,
-			ReadMode: n.c.cfg.ReadMode, Mutant: n.c.cfg.Mutant, Logger: n.c.trace.logger(n.id),
+			Map: n.c.shards, Timing: n.c.timing(), Bounds: n.c.cfg.Sizes.bounds(),
+			Restarted: restarted,
+			ReadMode:  n.c.cfg.ReadMode, Mutant: n.c.cfg.Mutant, Logger: n.c.trace.logger(n.id),
 			OracleWindow: n.c.cfg.Sizes.oracleWindow(),
 		}, n.now())
 		if err != nil {
