@@ -40,7 +40,7 @@ func parse(args []string) (*options, error) {
 	clients := f.Int("clients", 512, "`clients` in a closed loop, who find out what fits")
 	f.StringVar(&o.binary, "miruvor", "", "`path` of miruvor, else it is built")
 	f.StringVar(&o.dir, "dir", "overload-data", "new `directory` for the nodes; removed")
-	f.StringVar(&o.out, "out", "", "`directory` for overload.txt, .json and .svg")
+	f.StringVar(&o.out, "out", "", "`directory` for overload.txt, .json and .svg, and the nodes' logs")
 	f.StringVar(&o.row, "row", "put", "put, hot, get, sget, mixed, range or txn")
 	f.DurationVar(&o.length, "length", 8*time.Second, "`time` at each rate")
 	f.DurationVar(&o.patience, "patience", 5*time.Second, "`time` after which a call is given up")

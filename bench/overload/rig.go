@@ -110,9 +110,32 @@ func (r *rig) close() error {
 		c.Close()
 	}
 	if r.cluster != nil {
-		errs = append(errs, r.cluster.Stop())
+		errs = append(errs, r.cluster.Stop(), r.keepLogs())
 	}
 	return errors.Join(append(errs, os.RemoveAll(r.opts.dir))...)
+}
+
+// keepLogs saves what the nodes said, which tells of elections, beside the report.
+func (r *rig) keepLogs() error {
+	if r.opts.out == "" {
+		return nil
+	}
+	logs, err := filepath.Glob(filepath.Join(r.opts.dir, r.cluster.System.Name(), "*.log"))
+	if err == nil {
+		err = os.MkdirAll(r.opts.out, 0o755)
+	}
+	if err != nil {
+		return err
+	}
+	var errs []error
+	for _, name := range logs {
+		text, err := os.ReadFile(name)
+		if err == nil {
+			err = os.WriteFile(filepath.Join(r.opts.out, filepath.Base(name)), text, 0o644)
+		}
+		errs = append(errs, err)
+	}
+	return errors.Join(errs...)
 }
 
 // warmup is how long the closed loop runs before it counts, and quiet how long nothing is asked
