@@ -199,3 +199,25 @@ func TestPorcupine(t *testing.T) {
 		t.Error("a stale read is not noticed")
 	}
 }
+
+// TestBeganAgain: a watch of what comes next may be told first of the revision at which it
+// began, but not of an earlier one, nor once it was told anything.
+func TestBeganAgain(t *testing.T) {
+	for _, c := range []struct {
+		created  int64
+		progress bool
+		fine     bool
+	}{{4, false, true}, {3, false, true}, {5, false, false}, {4, true, false}} {
+		h := long(5)
+		told := []Told{{At: 42, Revision: c.created, Created: true}}
+		if c.progress {
+			told = append(told, Told{At: 43, Revision: c.created, Progress: true})
+		}
+		e := *h.witnesses[0].told[2].Events[0].without() // at 4
+		told = append(told, Told{At: 44, Revision: 4, Events: []Event{e}})
+		h.watches = append(h.watches, &Watch{From: "k", told: told})
+		if v := h.Judge(); (len(v.Problems) == 0) != c.fine {
+			t.Errorf("began at %d, progress %v: %v", c.created, c.progress, v.Problems)
+		}
+	}
+}

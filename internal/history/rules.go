@@ -55,6 +55,9 @@ func (v *Verdict) watched(w *Watch) {
 		if due == nil {
 			if start == 0 {
 				start, mark = t.Revision+1, t.Revision
+				if began(w.told[n:]) {
+					start, mark = start-1, mark-1
+				}
 			}
 			due = v.due(w, start)
 		}
@@ -80,6 +83,14 @@ func (v *Verdict) watched(w *Watch) {
 		}
 		mark = t.Revision
 	}
+}
+
+// began reports whether a watch of what comes next, whose first response tells where that
+// begins, is told of that revision too: etcd's client that loses its connection before it
+// is told anything else asks again for what comes from there on.
+func began(told []Told) bool {
+	return len(told) > 1 && len(told[0].Events) == 0 && len(told[1].Events) > 0 &&
+		told[1].Events[0].Mod == told[0].Revision
 }
 
 // tells reports whether an event that was told is the one that had to be. What was
