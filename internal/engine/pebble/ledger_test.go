@@ -181,7 +181,7 @@ func TestMeasure(t *testing.T) {
 		}
 		f, err := disk.Create("f", vfs.WriteCategoryUnspecified)
 		noErr(t, err)
-		_, err = f.Write(data)
+		_, err = f.Write(bytes.Clone(data))
 		noErr(t, err)
 		var m measure
 		for rest := data; len(rest) > 0; {

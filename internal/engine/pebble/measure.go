@@ -74,14 +74,17 @@ type tableFile struct {
 	measure measure
 	// synced is how much is on stable storage.
 	synced int64
+	// torn says that a write failed, of which a part may be there.
+	torn bool
 	// done is told the sum once all is.
 	done func(tableSum) error
 }
 
-// Write implements vfs.File.
+// Write implements vfs.File. The bytes are summed up first: files may change them.
 func (f *tableFile) Write(p []byte) (int, error) {
+	_, _ = f.measure.Write(p)
 	n, err := f.File.Write(p)
-	_, _ = f.measure.Write(p[:n])
+	f.torn = f.torn || err != nil
 	return n, err
 }
 
@@ -101,7 +104,7 @@ func (f *tableFile) syncedBy(err error) error {
 // Close implements vfs.File.
 func (f *tableFile) Close() error {
 	err := f.File.Close()
-	if err != nil || f.synced == 0 || f.synced != f.measure.size {
+	if err != nil || f.torn || f.synced == 0 || f.synced != f.measure.size {
 		return err // it was given up
 	}
 	return f.done(f.measure.sum())

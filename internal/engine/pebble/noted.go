@@ -135,18 +135,21 @@ func (n *notingFS) close() error {
 type notedFile struct {
 	vfs.File
 	fs *notingFS
-	// mark is what is true once all is synced.
+	// mark is what is true once all is synced, unless a write failed, of which a part
+	// may be there.
 	mark watermark.Mark
+	torn bool
 }
 
-// Write implements vfs.File.
+// Write implements vfs.File. The bytes are summed up first: files may change them.
 func (f *notedFile) Write(p []byte) (int, error) {
 	if err := f.fs.ledger.sync(); err != nil {
 		return 0, err
 	}
+	f.mark.End += int64(len(p))
+	f.mark.Sum = crc32.Update(f.mark.Sum, castagnoli, p)
 	n, err := f.File.Write(p)
-	f.mark.End += int64(n)
-	f.mark.Sum = crc32.Update(f.mark.Sum, castagnoli, p[:n])
+	f.torn = f.torn || err != nil
 	return n, err
 }
 
@@ -157,7 +160,7 @@ func (f *notedFile) Sync() error { return f.noted(f.File.Sync()) }
 func (f *notedFile) SyncData() error { return f.noted(f.File.SyncData()) }
 
 func (f *notedFile) noted(err error) error {
-	if err != nil {
+	if err != nil || f.torn {
 		return err
 	}
 	return f.fs.set(f.mark)
