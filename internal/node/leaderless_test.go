@@ -24,7 +24,7 @@ func TestALeaderlessNodeSaysSo(t *testing.T) {
 	for c.nodes[0].threads.get() == nil {
 		runtime.Gosched() // they are about to start
 	}
-	ctx, cancel := context.WithTimeout(t.Context(), time.Second)
+	ctx, cancel := context.WithTimeout(t.Context(), patience)
 	defer cancel()
 	_, err := kv.Put(ctx, c.nodes[0], kv.PutRequest{Key: []byte("k")})
 	if !errors.Is(err, kv.ErrNoLeader) {
