@@ -188,6 +188,9 @@ func Random(seed uint64) Config {
 	}
 	cfg.Load.Watchers = max(0, rng.IntN(5)-1)
 	cfg.Load.Wardens = max(0, rng.IntN(4)-1)
+	if rng.IntN(3) == 0 {
+		cfg.Drift = 0 // so that the ends of leases are known to the millisecond
+	}
 	return cfg
 }
 

@@ -98,7 +98,11 @@ func (k *keeper) granted(op *Op) {
 		return
 	}
 	end := op.Answered + Time(op.Lease.Request.TTL)*Time(time.Second)
-	c.at(end+Time(c.between(-100*time.Millisecond, 400*time.Millisecond)), func() {
+	early, late := -100*time.Millisecond, 400*time.Millisecond
+	if c.chance(0.5) {
+		early, late = 0, tickEvery
+	}
+	c.at(end+Time(c.between(early, late)), func() {
 		n := c.anybody()
 		if c.healed || !n.serves() {
 			return
