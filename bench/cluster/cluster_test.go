@@ -80,6 +80,15 @@ func TestCommands(t *testing.T) {
 // shell is a system whose nodes are scripts.
 type shell string
 
+// What is built is in no node's way.
+func TestBinariesHaveTheirOwnDirectory(t *testing.T) {
+	for _, s := range []System{Etcd{}, Miruvor{}} {
+		if s.Name() == bin {
+			t.Errorf("the nodes of %s are where the binaries are", s.Name())
+		}
+	}
+}
+
 func (shell) Name() string { return "shell" }
 
 func (s shell) Command(Member, []Member) *exec.Cmd { return exec.Command("sh", "-c", string(s)) }

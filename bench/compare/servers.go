@@ -1,11 +1,7 @@
 package main
 
 import (
-	"bytes"
 	"fmt"
-	"os"
-	"os/exec"
-	"path/filepath"
 
 	"github.com/miruvor/miruvor/bench/cluster"
 	"github.com/miruvor/miruvor/bench/load"
@@ -46,21 +42,19 @@ func (o *options) connect(endpoints []string) (load.Client, error) {
 
 // system finds the binary of a system, or builds it.
 func (o *options) system(name string) (cluster.System, error) {
-	binary := o.binaries[name]
+	build := cluster.BuildMiruvor
 	if name == "etcd" {
-		if binary == "" {
-			binary = filepath.Join(o.dir, "bin", "etcd")
-			if err := build(".", "./etcdserver", binary); err != nil {
-				return nil, err
-			}
-		}
-		return cluster.Etcd{Binary: binary, Flags: o.flagsOf(name)}, nil
+		build = cluster.BuildEtcd
 	}
+	binary := o.binaries[name]
 	if binary == "" {
-		binary = filepath.Join(o.dir, "bin", "miruvor")
-		if err := build("..", ".", binary); err != nil {
+		var err error
+		if binary, err = build(o.dir); err != nil {
 			return nil, err
 		}
+	}
+	if name == "etcd" {
+		return cluster.Etcd{Binary: binary, Flags: o.flagsOf(name)}, nil
 	}
 	return cluster.Miruvor{
 		Binary:  binary,
@@ -81,24 +75,4 @@ func (o *options) flagsOf(system string) []string {
 		flags = append(flags, pprofFlags[system])
 	}
 	return flags
-}
-
-// build makes a binary as releases are made; module is relative to this module's directory.
-func build(module, pkg, to string) error {
-	to, err := filepath.Abs(to)
-	if err != nil {
-		return err
-	}
-	here, err := exec.Command("go", "list", "-m", "-f", "{{.Dir}}").Output()
-	if err != nil {
-		return fmt.Errorf("not in the module bench: %w", err)
-	}
-	dir := filepath.Join(string(bytes.TrimSpace(here)), module)
-	cmd := exec.Command("go", "build", "-C", dir, "-trimpath", "-ldflags=-s -w", "-o", to, pkg)
-	cmd.Env = append(os.Environ(), "CGO_ENABLED=0")
-	cmd.Stderr = os.Stderr
-	if err := cmd.Run(); err != nil {
-		return fmt.Errorf("go build %s: %w", pkg, err)
-	}
-	return nil
 }

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"time"
 
@@ -42,14 +41,12 @@ func newRig(o *options) (*rig, error) {
 }
 
 func (r *rig) start() error {
-	binary := r.opts.binary
+	binary, err := r.opts.binary, error(nil)
 	if binary == "" {
-		binary = filepath.Join(r.opts.dir, "miruvor")
-		if err := build(binary); err != nil {
+		if binary, err = cluster.BuildMiruvor(r.opts.dir); err != nil {
 			return err
 		}
 	}
-	var err error
 	r.cluster, err = cluster.Start(cluster.Miruvor{
 		Binary: binary, SplitAt: load.SplitPoints(r.opts.shards), Flags: r.opts.flags,
 	}, r.opts.dir, nodes)
@@ -74,25 +71,6 @@ func (r *rig) start() error {
 	}
 	r.flood, err = load.NewFlood(r.cluster.Endpoints, r.opts.perServer)
 	return err
-}
-
-// build makes the binary as releases are made.
-func build(to string) error {
-	to, err := filepath.Abs(to)
-	if err != nil {
-		return err
-	}
-	module := "github.com/miruvor/miruvor"
-	dir, err := exec.Command("go", "list", "-m", "-f", "{{.Dir}}", module).Output()
-	if err != nil {
-		return fmt.Errorf("not in the module bench: %w", err)
-	}
-	cmd := exec.Command("go", "build", "-trimpath", "-ldflags=-s -w", "-o", to, ".")
-	cmd.Dir, cmd.Stderr = string(dir[:len(dir)-1]), os.Stderr
-	if err := cmd.Run(); err != nil {
-		return fmt.Errorf("go build: %w", err)
-	}
-	return nil
 }
 
 func (r *rig) close() error {
