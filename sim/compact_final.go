@@ -19,13 +19,14 @@ func (c *cluster) floor() kv.Revision {
 	return 0
 }
 
-// swept reports whether all replicas have the cluster's floor, and keep no history
-// below it.
+// swept reports whether all replicas have the cluster's floor and say that they have swept
+// up to it, and keep no history below it. A replica that knows the floor before it is closed
+// there sweeps to below it first: then no history is left, but versions may be.
 func (c *cluster) swept() bool {
 	floor := c.floor()
 	for _, s := range c.allShards() {
 		for _, r := range c.replicas(s.ID) {
-			if r.Compacted() != floor {
+			if r.Compacted() != floor || r.Load().Swept != floor {
 				return false
 			}
 		}

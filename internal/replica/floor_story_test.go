@@ -36,7 +36,7 @@ func (s *story) sweep() {
 		parts++
 	}
 	after := n.replica.floors.sweep
-	s.c.sayf("%v swept up to %v in %d parts: %d versions, %d bytes", n.id, after.floor, parts,
+	s.c.sayf("%v swept up to %v in %d parts: %d versions, %d bytes", n.id, n.replica.Load().Swept, parts,
 		after.versions-before.versions, after.bytes-before.bytes)
 }
 

@@ -52,6 +52,9 @@ func TestLongReadsAndFloors(t *testing.T) {
 		t.Errorf("the sweep goes up to %v, %v is being read", n.replica.floors.sweep.floor,
 			kv.Revision(written))
 	}
+	if l := n.replica.Load(); l.Swept != 0 || !l.Sweeping {
+		t.Errorf("after the first part of a sweep: %+v", l)
+	}
 	for n.replica.Work(c.now, &out) || n.replica.Sweep() {
 		continue
 	}

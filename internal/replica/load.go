@@ -18,9 +18,11 @@ type Load struct {
 	// Leading reports whether this replica leads and serves.
 	Leading bool
 	// Compacted is the compaction floor, and Sweeping says that there is
-	// something to delete below it. SweptVersions with SweptBytes were deleted
+	// something to delete below it. Swept is up to where a sweep has come to its
+	// end since the replica was opened: it lags where the floor is not closed yet
+	// or somebody reads below it. SweptVersions with SweptBytes were deleted
 	// since the replica was opened.
-	Compacted                 kv.Revision
+	Compacted, Swept          kv.Revision
 	Sweeping                  bool
 	SweptVersions, SweptBytes int64
 }
@@ -33,6 +35,7 @@ func (r *Replica) Load() Load {
 		LockWaiters: len(r.locks.waiting) + len(r.queue.blocked) + len(r.reads.blocked),
 		Settled:     r.locks.settled,
 		Compacted:   r.state.compacted, Sweeping: r.floors.sweep.busy,
+		Swept:         r.floors.sweep.ended(),
 		SweptVersions: r.floors.sweep.versions, SweptBytes: r.floors.sweep.bytes,
 	}
 }

@@ -83,6 +83,14 @@ func (r *Replica) Sweep() bool {
 	return true
 }
 
+// ended is the floor of the last sweep that came to its end.
+func (s *sweep) ended() kv.Revision {
+	if s.busy {
+		return s.since
+	}
+	return s.floor
+}
+
 // reclaim asks the engine for the space of what the sweep deleted.
 func (r *Replica) reclaim() {
 	s := &r.floors.sweep
