@@ -36,6 +36,10 @@ type Timing struct {
 	Lease, Drift time.Duration
 	// RequestTimeout is how long a request may wait here at most.
 	RequestTimeout time.Duration
+	// KeepOutcomes is how long the primary shard of a transaction tells what became
+	// of it, beside four times RequestTimeout: by then no message of its coordinator
+	// is under way. What other shards have not confirmed it keeps for longer.
+	KeepOutcomes time.Duration
 }
 
 // Bounds are the limits on what a replica holds in memory and in the log.
@@ -89,7 +93,7 @@ func DefaultTiming() Timing {
 	return Timing{
 		ElectionTicks: 12, HeartbeatTicks: 2,
 		Lease: 500 * time.Millisecond, Drift: 50 * time.Millisecond,
-		RequestTimeout: 5 * time.Second,
+		RequestTimeout: 5 * time.Second, KeepOutcomes: 30 * time.Second,
 	}
 }
 

@@ -16,9 +16,6 @@ const (
 	settleAfter = wire.Instant(time.Second)
 	// askEvery is the pause between two questions to another shard.
 	askEvery = wire.Instant(200 * time.Millisecond)
-	// keepOutcomes is how long an outcome can be asked for, beside four times the
-	// time of a request: by then no message of its coordinator is under way.
-	keepOutcomes = wire.Instant(30 * time.Second)
 	// forgetMax bounds the transactions of one entry, tellMax those that others
 	// are told of again in one tick.
 	forgetMax = 1000
@@ -64,7 +61,7 @@ func (r *Replica) tendLocks(now wire.Instant, out *Output) {
 // tendOutcomes tells the other shards again what they have not confirmed, and
 // forgets what is old.
 func (r *Replica) tendOutcomes(now wire.Instant, out *Output) {
-	keep := keepOutcomes + 4*wire.Instant(r.cfg.Timing.RequestTimeout)
+	keep := wire.Instant(r.cfg.Timing.KeepOutcomes + 4*r.cfg.Timing.RequestTimeout)
 	var old []wire.TxnID
 	told := 0
 	for _, o := range r.locks.decided {
