@@ -10,6 +10,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/miruvor/miruvor/internal/kv"
 	"github.com/miruvor/miruvor/internal/node"
 )
 
@@ -75,7 +76,7 @@ func (s *startCommand) run(cmd *cobra.Command, _ []string) error {
 	spareCPU()
 	i, err := startInstance(config, listener)
 	if err != nil {
-		return err
+		return adviseRebuild(err, config.node.Dir)
 	}
 	say := s.announcer(cmd.ErrOrStderr(), logger)
 	err = i.waitReady(cmd.Context(), func(waiting string) { say("waiting", waiting) })
@@ -90,7 +91,17 @@ func (s *startCommand) run(cmd *cobra.Command, _ []string) error {
 	if err = errors.Join(err, i.stop(handoverMax)); err == nil {
 		say("stopped", "")
 	}
-	return err
+	return adviseRebuild(err, config.node.Dir)
+}
+
+// adviseRebuild says what to do about damage.
+func adviseRebuild(err error, dir string) error {
+	if !errors.Is(err, kv.ErrCorrupt) {
+		return err
+	}
+	return fmt.Errorf("%w; miruvor check %s lists all that is damaged, and "+
+		"miruvor rebuild %[2]s has this node get its data from the others, if there are any",
+		err, dir)
 }
 
 // refuseToForget keeps a node whose data is on disk from starting without it.

@@ -275,8 +275,7 @@ func (d *directory) complete() error {
 }
 
 func (d *directory) incomplete(there, gone string) error {
-	return fmt.Errorf("%w: data: %s has %s but no %s that belongs to it; "+
-		"miruvor rebuild has this node get all of it from the others",
+	return fmt.Errorf("%w: data: %s has %s but no %s that belongs to it",
 		kv.ErrCorrupt, d.path, there, gone)
 }
 
