@@ -54,6 +54,9 @@ type Sizes struct {
 	Window kv.Revision
 	// Part is how many keys of a range are read in one go.
 	Part int
+	// Value is the longest value that a replica remembers, in bytes, 0 for as long as in
+	// a real node.
+	Value int
 }
 
 // segmentSmallest is the least that a log takes.
@@ -191,6 +194,7 @@ func Random(seed uint64) Config {
 	if rng.IntN(3) == 0 {
 		cfg.Drift = 0 // so that the ends of leases are known to the millisecond
 	}
+	cfg.Sizes.Value = []int{0, 8, 16}[rng.IntN(3)]
 	return cfg
 }
 

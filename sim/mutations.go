@@ -52,6 +52,10 @@ var mutations = []mutation{
 		"w.Create, w.Version, w.PrevLease = prev.Create, prev.Count, prev.Lease",
 	},
 	{
+		"long-values-not-forgotten", "internal/mvcc/recent.go",
+		"		r.forget(v.key)\n		return\n", "		return\n",
+	},
+	{
 		"limit-forgets-more", "internal/mvcc/view.go",
 		"if p.full {\n\t\tp.response.More = true",
 		"if p.full {\n\t\tp.response.More = !p.req.Reverse",

@@ -1,6 +1,7 @@
 package sim
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"slices"
@@ -193,7 +194,8 @@ func (s Sizes) bounds() replica.Bounds {
 		EntryBytesMax: 256, EffectBytesMax: 64 << 10,
 		AnswerBytesMax: 1 << 20, PartKeysMax: s.Part, TurnBytesMax: 100 * s.Part,
 		LogKeepEntries: 20, LogKeepBytes: 1 << 20, RingBytesMax: 2 << 10,
-		RecentBytesMax: 2 << 10,
+		RecentBytesMax:      2 << 10,
+		RecentValueBytesMax: cmp.Or(s.Value, replica.DefaultBounds().RecentValueBytesMax),
 	}
 }
 

@@ -125,6 +125,9 @@ func (cl *client) compare(key []byte) kv.Compare {
 	return cmp
 }
 
+// valuesBytes is about how long values get: as long as a replica remembers, and longer.
+const valuesBytes = 24
+
 // name gives every put of an operation a value of its own, but for those that have one.
 func (cl *client) name(op *Op) {
 	if op.Txn != nil {
@@ -140,7 +143,7 @@ func nameTxn(id uint64, txn *kv.TxnRequest, n *int) {
 			case o.Txn != nil:
 				nameTxn(id, o.Txn, n)
 			case o.Put != nil && o.Put.Value == nil && !o.Put.IgnoreValue:
-				o.Put.Value = fmt.Appendf(nil, "%d.%d", id, *n)
+				o.Put.Value = fmt.Appendf(nil, "%0*d.%d", id%valuesBytes, id, *n)
 				*n++
 			}
 		}

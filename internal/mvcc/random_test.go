@@ -82,8 +82,9 @@ func newLeader(t *testing.T, seed uint64, e engine.Engine) *leader {
 		t: t, gen: generator{Rand: rand.New(rand.NewPCG(seed, 1))},
 		model: newModel(), engine: e, overlay: NewOverlay(),
 		current: kv.FirstRevision, numbers: map[uint64]kv.Revision{},
-		// So little that it forgets all the time.
-		recent: NewRecent(4*recentOverhead, kv.FirstRevision),
+		// So little that it forgets all the time, and some values are too long.
+		recent: NewRecent(RecentBounds{BytesMax: 4 * recentOverhead, ValueBytesMax: 2},
+			kv.FirstRevision),
 	}
 }
 

@@ -19,9 +19,10 @@ import (
 // goes with the older one.
 type Recent struct {
 	young, old map[string]*remembered
-	// bytes are those of young; each generation has half of bytesMax.
-	bytes, bytesMax int
-	unsettled       bool
+	bounds     RecentBounds
+	// bytes are those of young; each generation has half of BytesMax.
+	bytes     int
+	unsettled bool
 	// through is the highest revision that the engine has.
 	through kv.Revision
 	// stale makes a mutant of it, which misses every eighth change.
@@ -35,19 +36,21 @@ type remembered struct {
 	found bool
 }
 
-const (
-	// recentValueMax is the longest value that is remembered.
-	recentValueMax = 64 << 10
-	// recentOverhead is about what a key takes beside its bytes.
-	recentOverhead = 160
-)
+// RecentBounds are the limits of a Recent.
+type RecentBounds struct {
+	// BytesMax is about what it remembers at most, ValueBytesMax the longest value.
+	BytesMax, ValueBytesMax int
+}
 
-// NewRecent remembers about bytesMax bytes at most, over an engine that holds
-// revisions up to and including through.
-func NewRecent(bytesMax int, through kv.Revision) *Recent {
+// recentOverhead is about what a key takes beside its bytes.
+const recentOverhead = 160
+
+// NewRecent remembers nothing yet, over an engine that holds revisions up to and
+// including through.
+func NewRecent(bounds RecentBounds, through kv.Revision) *Recent {
 	return &Recent{
 		young: map[string]*remembered{}, old: map[string]*remembered{},
-		bytesMax: bytesMax, through: through,
+		bounds: bounds, through: through,
 	}
 }
 
@@ -109,10 +112,10 @@ func (r *Recent) find(key []byte) *remembered {
 // wants reports whether a look at a revision tells the newest version.
 func (r *Recent) wants(at kv.Revision) bool { return r != nil && !r.unsettled && at >= r.through }
 
-// keep remembers a copy of a key's newest version, or that it has none, unless it
-// is too large.
+// keep remembers a copy of a key's newest version, or that it has none. One that is
+// too large is not remembered, nor is then the one before.
 func (r *Recent) keep(v version, found bool) {
-	if len(v.Value) > recentValueMax {
+	if len(v.Value) > r.bounds.ValueBytesMax {
 		r.forget(v.key)
 		return
 	}
@@ -130,7 +133,7 @@ func (r *Recent) forget(key []byte) {
 }
 
 func (r *Recent) add(e *remembered) {
-	if r.bytes += e.size(); r.bytes > r.bytesMax/2 {
+	if r.bytes += e.size(); r.bytes > r.bounds.BytesMax/2 {
 		clear(r.old)
 		r.young, r.old = r.old, r.young
 		r.bytes = e.size()

@@ -7,6 +7,7 @@ import (
 	"github.com/miruvor/miruvor/internal/engine"
 	"github.com/miruvor/miruvor/internal/kv"
 	"github.com/miruvor/miruvor/internal/mutant"
+	"github.com/miruvor/miruvor/internal/mvcc"
 	"github.com/miruvor/miruvor/internal/raftlog"
 	"github.com/miruvor/miruvor/internal/wire"
 	"go.etcd.io/raft/v3/raftpb"
@@ -69,8 +70,16 @@ type Bounds struct {
 	// RingBytesMax bounds the last events of a shard that are kept in memory
 	// while somebody is fed with them; with 0 all come from the history.
 	RingBytesMax int
-	// RecentBytesMax bounds the newest versions that are kept in memory.
-	RecentBytesMax int
+	// RecentBytesMax bounds the newest versions that are kept in memory, and
+	// RecentValueBytesMax the value of each: a longer one is read from the engine.
+	RecentBytesMax, RecentValueBytesMax int
+}
+
+// recent are the bounds of the versions in memory.
+func (b *Bounds) recent() mvcc.RecentBounds {
+	return mvcc.RecentBounds{
+		BytesMax: b.RecentBytesMax, ValueBytesMax: b.RecentValueBytesMax,
+	}
 }
 
 // logWindowBytes is how far the log runs ahead of a follower that acknowledges nothing.
@@ -84,7 +93,7 @@ func DefaultBounds() Bounds {
 		EffectBytesMax: 8 << 20, AnswerBytesMax: 8 << 20,
 		PartKeysMax: 10_000, TurnBytesMax: 1 << 20,
 		LogKeepEntries: 10_000, LogKeepBytes: 32 << 20,
-		RingBytesMax: 4 << 20, RecentBytesMax: 16 << 20,
+		RingBytesMax: 4 << 20, RecentBytesMax: 16 << 20, RecentValueBytesMax: 64 << 10,
 	}
 }
 

@@ -149,7 +149,7 @@ func newReplica(cfg Config, id kv.ReplicaID, st state) *Replica {
 		cfg: cfg, id: id, state: st,
 		log: cfg.Logger.With(
 			"shard", cfg.Shard, "replica", uint64(id)),
-		recent: mvcc.NewRecent(cfg.Bounds.RecentBytesMax, st.applied.Revision),
+		recent: mvcc.NewRecent(cfg.Bounds.recent(), st.applied.Revision),
 		queue:  queue{overlay: mvcc.NewOverlay()}, duties: duties{locks: newLocks()},
 	}
 	if cfg.Mutant == mutant.StaleRecent {
