@@ -45,7 +45,8 @@ func (c *cluster) checkLog(n *node) error {
 		}
 	}
 	m := n.log.Metrics()
-	if m["segments"] > segmentsMax && 2*m["live_bytes"] < m["disk_bytes"] {
+	// It rewrites what is more than half garbage, by what is filled of the segments.
+	if m["segments"] > segmentsMax && 3*m["live_bytes"] < m["disk_bytes"] {
 		return fmt.Errorf("its log keeps %v segments, %v bytes, of which %v are of use",
 			m["segments"], m["disk_bytes"], m["live_bytes"])
 	}
