@@ -203,5 +203,6 @@ func judgeAgain(path string) error {
 	if len(v.Problems) > 0 {
 		return fmt.Errorf("%d problems", len(v.Problems))
 	}
+	fmt.Println("nothing contradicts")
 	return nil
 }
