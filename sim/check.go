@@ -196,8 +196,12 @@ func (c *checker) checkWriter(op *Op) error {
 		return errors.New("it writes nothing")
 	}
 	if commit == nil || !slices.Equal(commit.Writes, v.writes) {
-		return fmt.Errorf("lost write: it should have left %+v, but the replicas hold %+v",
-			v.writes, commit)
+		held := "nothing"
+		if commit != nil {
+			held = describeWrites(rev, commit.Writes)
+		}
+		return fmt.Errorf("lost write: what it should have left, and what the replicas hold\n"+
+			"  want %s\n  got  %s", describeWrites(rev, v.writes), held)
 	}
 	return sameTxn(want, op.TxnResponse)
 }

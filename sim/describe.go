@@ -68,14 +68,32 @@ func describeResponse(r *wire.Response) string {
 func describeTxn(t *kv.TxnRequest) string {
 	var text strings.Builder
 	for _, c := range t.Compares {
-		fmt.Fprintf(&text, "if %v target %d rel %d %d %q ", c.Keys(), c.Target,
-			c.Relation, c.Number, c.Value)
+		text.WriteString("if " + describeCompare(&c) + " ")
 	}
 	text.WriteString(describeOps(t.Success))
 	if len(t.Failure) > 0 {
 		text.WriteString(" else " + describeOps(t.Failure))
 	}
 	return text.String()
+}
+
+// describeCompare says what is compared: `a00 mod = 28`.
+func describeCompare(c *kv.Compare) string {
+	targets := [...]string{"version", "create", "mod", "value", "lease"}
+	relations := [...]string{"=", ">", "<", "≠"}
+	what := describeKeys(c.Keys()) + " " + targets[c.Target] + " " + relations[c.Relation]
+	if c.Target == kv.CompareValue {
+		return fmt.Sprintf("%s %q", what, c.Value)
+	}
+	return fmt.Sprintf("%s %d", what, c.Number)
+}
+
+// describeKeys is a key, or a range of them.
+func describeKeys(r kv.Range) string {
+	if r.IsPoint() {
+		return string(r.Start)
+	}
+	return r.String()
 }
 
 func describeOps(ops []kv.Op) string {
@@ -85,7 +103,7 @@ func describeOps(ops []kv.Op) string {
 		case op.Put != nil:
 			fmt.Fprintf(&text, "put %s=%s;", op.Put.Key, op.Put.Value)
 		case op.Delete != nil:
-			fmt.Fprintf(&text, "delete %v;", op.Delete.Range)
+			fmt.Fprintf(&text, "delete %s;", describeKeys(op.Delete.Range))
 		case op.Range != nil:
 			text.WriteString(describeRange(op.Range) + ";")
 		case op.Txn != nil:
@@ -97,7 +115,7 @@ func describeOps(ops []kv.Op) string {
 
 func describeRange(r *kv.RangeRequest) string {
 	var text strings.Builder
-	text.WriteString(fmt.Sprintf("range %v", r.Range))
+	text.WriteString("range " + describeKeys(r.Range))
 	if r.Serializable {
 		text.WriteString(" serializable")
 	}
@@ -127,28 +145,37 @@ func describeRange(r *kv.RangeRequest) string {
 }
 
 func describeTxnResponse(t *kv.TxnResponse) string {
-	var text strings.Builder
-	fmt.Fprintf(&text, "%v", t.Revision)
+	text := t.Revision.String()
 	if !t.Succeeded {
-		text.WriteString(" else")
+		text += " else"
 	}
-	for _, r := range t.Results {
-		switch {
-		case r.Put != nil:
-			fmt.Fprintf(&text, " put version %d", r.Put.Version)
-			if r.Put.Prev != nil {
-				text.WriteString(" prev " + describeKV(*r.Put.Prev))
-			}
-		case r.Delete != nil:
-			fmt.Fprintf(&text, " deleted %d", r.Delete.Deleted)
-			for _, prev := range r.Delete.Prev {
-				text.WriteString(" prev " + describeKV(prev))
-			}
-		case r.Range != nil:
-			text.WriteString(" " + describeRangeResponse(r.Range))
-		case r.Txn != nil:
-			text.WriteString(" {" + describeTxnResponse(r.Txn) + "}")
+	parts := make([]string, len(t.Results))
+	for i := range t.Results {
+		parts[i] = describeResult(&t.Results[i])
+	}
+	if len(parts) == 0 {
+		return text
+	}
+	return text + ": " + strings.Join(parts, "; ")
+}
+
+func describeResult(r *kv.Result) string {
+	var text strings.Builder
+	switch {
+	case r.Put != nil:
+		fmt.Fprintf(&text, "put version %d", r.Put.Version)
+		if r.Put.Prev != nil {
+			text.WriteString(" prev " + describeKV(*r.Put.Prev))
 		}
+	case r.Delete != nil:
+		fmt.Fprintf(&text, "deleted %d", r.Delete.Deleted)
+		for _, prev := range r.Delete.Prev {
+			text.WriteString(" prev " + describeKV(prev))
+		}
+	case r.Range != nil:
+		text.WriteString("read " + describeRangeResponse(r.Range))
+	case r.Txn != nil:
+		text.WriteString("{" + describeTxnResponse(r.Txn) + "}")
 	}
 	return text.String()
 }
@@ -162,14 +189,35 @@ func describeRangeResponse(r *kv.RangeResponse) string {
 		}
 		text.WriteString(describeKV(pair))
 	}
-	fmt.Fprintf(&text, "] count %d", r.Count)
+	text.WriteString("]")
+	if r.Count > 0 {
+		fmt.Fprintf(&text, " count %d", r.Count)
+	}
 	if r.More {
 		text.WriteString(" more")
 	}
 	return text.String()
 }
 
+// describeKV says what a key has: value, revision of the last change (of the creation,
+// version).
 func describeKV(p kv.KeyValue) string {
-	return fmt.Sprintf("%s=%s@%v(%v,%d)", p.Key, p.Value, p.ModRevision, p.CreateRevision,
+	text := fmt.Sprintf("%s=%s@%v(%v,%d)", p.Key, p.Value, p.ModRevision, p.CreateRevision,
 		p.Version)
+	if p.Lease != 0 {
+		text += fmt.Sprintf(" lease %d", p.Lease)
+	}
+	return text
+}
+
+// describeWrites says what a transaction left.
+func describeWrites(rev kv.Revision, writes []Write) string {
+	parts := make([]string, len(writes))
+	for i, w := range writes {
+		parts[i] = describeKV(pairOf(w, rev))
+		if w.Tombstone {
+			parts[i] = w.Key + " deleted"
+		}
+	}
+	return fmt.Sprintf("%v [%s]", rev, strings.Join(parts, " "))
 }

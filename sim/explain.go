@@ -76,13 +76,13 @@ func sameResult(want, got *kv.Result) error {
 	switch {
 	case want.Put != nil && got.Put != nil:
 		if want.Put.Version != got.Put.Version || !samePair(want.Put.Prev, got.Put.Prev) {
-			return fmt.Errorf("wrong put: want version %d, %+v", want.Put.Version, want.Put.Prev)
+			return differ("put", want, got)
 		}
 		return nil
 	case want.Delete != nil && got.Delete != nil:
 		if want.Delete.Deleted != got.Delete.Deleted ||
 			!slices.EqualFunc(want.Delete.Prev, got.Delete.Prev, equalPairs) {
-			return fmt.Errorf("wrong delete: want %+v", want.Delete)
+			return differ("delete", want, got)
 		}
 		return nil
 	case want.Range != nil && got.Range != nil:
@@ -90,7 +90,13 @@ func sameResult(want, got *kv.Result) error {
 	case want.Txn != nil && got.Txn != nil:
 		return sameTxn(want.Txn, got.Txn)
 	}
-	return fmt.Errorf("wrong kind of result: want %+v", want)
+	return differ("kind of result", want, got)
+}
+
+// differ says what was wanted, and below it what was told.
+func differ(what string, want, got *kv.Result) error {
+	return fmt.Errorf("wrong %s\n  want %s\n  got  %s", what, describeResult(want),
+		describeResult(got))
 }
 
 // sameRange compares answers to a range.
@@ -99,7 +105,8 @@ func sameRange(want, got *kv.RangeResponse) error {
 		slices.EqualFunc(want.KVs, got.KVs, equalPairs) {
 		return nil
 	}
-	return fmt.Errorf("wrong read: want %s", describeRangeResponse(want))
+	return fmt.Errorf("wrong read\n  want %s\n  got  %s", describeRangeResponse(want),
+		describeRangeResponse(got))
 }
 
 func samePair(a, b *kv.KeyValue) bool {

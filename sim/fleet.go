@@ -43,7 +43,7 @@ type sortie struct {
 	Steer  string `json:",omitempty"`
 	Mutant string `json:",omitempty"`
 	Edits  string `json:",omitempty"`
-	// Story asks for so many lines of what happened, of which routine is left out.
+	// Story asks for so many lines of what led to a failure, without routine.
 	Story int `json:",omitempty"`
 }
 
@@ -259,7 +259,10 @@ func (s sortie) config() (Config, error) {
 	if err != nil {
 		return Config{}, err
 	}
-	cfg.Mutant, cfg.Trace, cfg.Brief = m, s.Story, true
+	cfg.Mutant = m
+	if s.Story > 0 {
+		cfg.Trace, cfg.Brief = traceWhole, true
+	}
 	return cfg, cfg.edit(s.Edits)
 }
 

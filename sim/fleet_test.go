@@ -80,6 +80,6 @@ func doJob(t *testing.T, j sortie) outcome {
 	if r.Err != nil {
 		o.Err = printable(r.Err.Error())
 	}
-	o.Story = r.Trace.String()
+	o.Story = r.Story(j.Story)
 	return o
 }

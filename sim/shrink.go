@@ -3,6 +3,7 @@ package sim
 import (
 	"regexp"
 	"slices"
+	"strings"
 	"time"
 )
 
@@ -22,8 +23,9 @@ type shrinker struct {
 const saltsPerStep = 4
 
 // kindOfFailure is what two failures have in common that are alike: the beginning of
-// the objection, whatever its numbers.
+// the first line of the objection, whatever its numbers.
 func kindOfFailure(text string) string {
+	text, _, _ = strings.Cut(text, "\n")
 	text = numbers.ReplaceAllString(text, "#")
 	return text[:min(len(text), 24)]
 }

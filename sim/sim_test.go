@@ -11,10 +11,11 @@ import (
 )
 
 var (
-	seedFlag   = flag.Int64("seed", -1, "simulate this seed alone, and print its trace if it fails")
-	seedsFlag  = flag.Uint64("seeds", 40, "simulate this many seeds")
-	firstFlag  = flag.Uint64("first", 0, "the first of them")
-	linesFlag  = flag.Int("lines", 400, "lines of the trace to print when a seed fails")
+	seedFlag  = flag.Int64("seed", -1, "simulate this seed alone, and tell its story if it fails")
+	seedsFlag = flag.Uint64("seeds", 40, "simulate this many seeds")
+	firstFlag = flag.Uint64("first", 0, "the first of them")
+	linesFlag = flag.Int("lines", 0, "print so many lines of the trace's end, of any seed; "+
+		"0 is the story of a failure")
 	nodesFlag  = flag.Int("nodes", 0, "nodes of the cluster; 0 leaves it to the seed")
 	mutantFlag = flag.String("mutant", "", "hunt this mutant, in its own configuration")
 	briefFlag  = flag.Bool("brief", false, "leave out of the trace what happens all the time")
@@ -69,10 +70,14 @@ func TestSeeds(t *testing.T) {
 	t.Logf("%d seeds, %d events, %.0f seeds a minute", n, events, float64(n)/took.Minutes())
 }
 
-// runSeed runs a seed, and once more for its trace if something is wrong.
+// runSeed runs a seed, and once more for its story if something is wrong.
 func runSeed(t *testing.T, seed uint64) *Report {
 	cfg := configOf(t, seed)
+	cfg.Trace, cfg.Brief = *linesFlag, *briefFlag
 	r := run(t, cfg)
+	if *linesFlag > 0 {
+		t.Logf("\n%s%+v", r.Trace, cfg)
+	}
 	if r.Err == nil {
 		if *seedFlag >= 0 || testing.Verbose() {
 			t.Logf("seed %d: %d events, %d operations, trace %x",
@@ -80,16 +85,15 @@ func runSeed(t *testing.T, seed uint64) *Report {
 		}
 		return r
 	}
-	if *seedFlag >= 0 || testing.Verbose() {
-		cfg.Trace, cfg.Brief = *linesFlag, *briefFlag
+	if *linesFlag == 0 && (*seedFlag >= 0 || testing.Verbose()) {
+		cfg.Trace, cfg.Brief = traceWhole, true
 		r = run(t, cfg)
-		t.Logf("%s\n%+v", r.Trace, cfg)
+		t.Logf("\n%s%+v", r.Story(storyLines), cfg)
 	}
 	replay := sortie{Seed: seed, Steer: *steerFlag, Edits: *setFlag}.command()
 	if *mutantFlag != "" {
 		replay += " -mutant " + *mutantFlag
 	}
-	t.Errorf("seed %d: %s\nreplay it with: %s -lines %d", seed, printable(r.Err.Error()), replay,
-		*linesFlag)
+	t.Errorf("seed %d: %s\nreplay it with: %s", seed, printable(r.Err.Error()), replay)
 	return r
 }

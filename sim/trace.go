@@ -18,8 +18,18 @@ type Trace struct {
 	keep int
 	// brief leaves out what the core says of raft's everyday life.
 	brief bool
-	lines []string
+	lines []traceLine
 	now   func() Time
+}
+
+// traceLine is an event in words.
+type traceLine struct {
+	at   Time
+	text string
+}
+
+func (l traceLine) String() string {
+	return fmt.Sprintf("%11.6f %s", time.Duration(l.at).Seconds(), l.text)
 }
 
 const (
@@ -54,16 +64,22 @@ func (t *Trace) sayf(format string, args ...any) {
 	if !t.wordy() {
 		return
 	}
-	at := time.Duration(t.now()).Seconds()
-	t.lines = append(t.lines, fmt.Sprintf("%11.6f ", at)+fmt.Sprintf(format, args...))
+	t.lines = append(t.lines, traceLine{at: t.now(), text: fmt.Sprintf(format, args...)})
 	if len(t.lines) >= 2*t.keep {
 		t.lines = append(t.lines[:0], t.lines[len(t.lines)-t.keep:]...)
 	}
 }
 
-// String is the last lines.
-func (t *Trace) String() string {
-	return printable(strings.Join(t.lines[max(0, len(t.lines)-t.keep):], "\n"))
+// String is the lines that are kept.
+func (t *Trace) String() string { return t.tail(t.keep) }
+
+// tail is the last lines, each with a newline.
+func (t *Trace) tail(lines int) string {
+	var text strings.Builder
+	for _, line := range t.lines[max(0, len(t.lines)-lines):] {
+		text.WriteString(line.String() + "\n")
+	}
+	return printable(text.String())
 }
 
 // printable is a text with the bytes of odd keys written out.
