@@ -114,6 +114,14 @@ type Faults struct {
 	// Hold has a node's writes wait, as if its engine or its log were behind; at times it
 	// takes no entries of others either.
 	Hold time.Duration
+	// Down is the mean time that a crashed node stays away, if not 300 ms.
+	Down time.Duration
+	Strikes
+	Odds
+}
+
+// Strikes are the mean times between two of what waits for its moment.
+type Strikes struct {
 	// Betray crashes a voter just when that could end a lease early.
 	Betray time.Duration
 	// Depose keeps a leader apart from all or most others until another leads.
@@ -122,9 +130,6 @@ type Faults struct {
 	// the one that At tells, or any.
 	Ambush time.Duration
 	At     Ambush
-	// Down is the mean time that a crashed node stays away, if not 300 ms.
-	Down time.Duration
-	Odds
 }
 
 // Odds are the probabilities of what may go wrong with something that happens anyway.
@@ -246,11 +251,14 @@ func randomNet(rng *rand.Rand) Net {
 	return n
 }
 
+// randomFaults draws how often what goes wrong. A new fault is drawn last, so that the
+// others of a seed stay as they are.
 func randomFaults(rng *rand.Rand) Faults {
 	var f Faults
 	if rng.IntN(8) == 0 {
 		return f
 	}
+	// In one of so many runs there is the fault, once in low to high on average.
 	draw := func(oneIn int, low, high time.Duration) time.Duration {
 		if rng.IntN(oneIn) > 0 {
 			return 0

@@ -2,6 +2,7 @@ package sim
 
 import (
 	"fmt"
+	"maps"
 	"slices"
 	"strconv"
 	"strings"
@@ -10,8 +11,8 @@ import (
 
 // fields are what of a configuration can be set by name, for flags and for the shrinker.
 func (cfg *Config) fields() map[string]any {
-	shape, sizes, l, n, f := &cfg.Shape, &cfg.Sizes, &cfg.Load, &cfg.Net, &cfg.Faults
-	return map[string]any{
+	shape, sizes, l := &cfg.Shape, &cfg.Sizes, &cfg.Load
+	fields := map[string]any{
 		"nodes": &shape.Nodes, "workers": &shape.Workers, "shards": &shape.Shards,
 		"replicas": &shape.Replicas,
 		"segment":  &sizes.Segment, "window": (*int64)(&sizes.Window),
@@ -22,16 +23,27 @@ func (cfg *Config) fields() map[string]any {
 		"bankers": &l.Bankers, "listers": &l.Listers, "counters": &l.Counters,
 		"plain": &l.Plain,
 
-		"slow": &n.Slow, "drop": &n.Drop, "duplicate": &n.Duplicate, "ordered": &n.Ordered,
+		"ordered": &cfg.Net.Ordered, "down": &cfg.Faults.Down,
+
+		"drift": &cfg.Drift, "salt": &cfg.Salt, "without": &cfg.Without,
+	}
+	maps.Copy(fields, cfg.faultFields())
+	return fields
+}
+
+// faultFields are those of what goes wrong: a mean time or a probability each, of which
+// the shrinker tries whether the failure needs it.
+func (cfg *Config) faultFields() map[string]any {
+	n, f := &cfg.Net, &cfg.Faults
+	return map[string]any{
+		"slow": &n.Slow, "drop": &n.Drop, "duplicate": &n.Duplicate,
 
 		"crash": &f.Crash, "power": &f.PowerLoss, "wipe": &f.Wipe, "handover": &f.Handover,
 		"move": &f.Move, "pause": &f.Pause, "partition": &f.Partition, "stall": &f.Stall,
 		"betray": &f.Betray, "ambush": &f.Ambush, "depose": &f.Depose, "lag": &f.Lag,
-		"down": &f.Down, "hold": &f.Hold,
+		"hold":          &f.Hold,
 		"streamfailure": &f.StreamFailure, "votercrash": &f.VoterCrash, "tear": &f.Tear,
 		"streamslow": &f.StreamSlow, "writecrash": &f.WriteCrash, "freshcut": &f.FreshCut,
-
-		"drift": &cfg.Drift, "salt": &cfg.Salt, "without": &cfg.Without,
 	}
 }
 
@@ -43,7 +55,12 @@ func (cfg *Config) edit(text string) error {
 	fields := cfg.fields()
 	for part := range strings.SplitSeq(text, ",") {
 		name, value, _ := strings.Cut(part, "=")
-		if err := set(fields[name], value); err != nil {
+		field, ok := fields[name]
+		if !ok {
+			return fmt.Errorf("set %s: there is no field %q; there are %s", part, name,
+				strings.Join(slices.Sorted(maps.Keys(fields)), ", "))
+		}
+		if err := set(field, value); err != nil {
 			return fmt.Errorf("set %s: %w", part, err)
 		}
 	}
@@ -68,7 +85,7 @@ func set(field any, value string) error {
 	case *[]int:
 		*f, err = parseInts(value)
 	default:
-		err = fmt.Errorf("there is no such field")
+		err = fmt.Errorf("a %T can't be set", field)
 	}
 	return err
 }

@@ -12,13 +12,14 @@ import (
 )
 
 var (
-	timeFlag     = flag.Duration("time", 0, "simulate for so long, instead of a number of seeds")
-	crewsFlag    = flag.Int("crews", runtime.GOMAXPROCS(0), "processes that simulate")
-	steeringFlag = flag.Bool("steering", true, "lean towards rare states that are seldom reached")
-	shrinkFlag   = flag.Int("shrink", 400, "runs to shrink a failure with; 0 leaves it as it is")
-	failuresFlag = flag.Int("failures", 3, "end after this many failures")
-	crewFlag     = flag.Bool("crew", false, "take jobs on standard input; the fleet sets it")
-	fleetFlag    = flag.Bool("fleet", false, "simulate many seeds, with an account of them")
+	timeFlag       = flag.Duration("time", 0, "simulate for so long, instead of a number of seeds")
+	crewsFlag      = flag.Int("crews", runtime.GOMAXPROCS(0), "processes that simulate")
+	steeringFlag   = flag.Bool("steering", true, "lean towards rare states that are seldom reached")
+	shrinkFlag     = flag.Int("shrink", 400, "runs to shrink a failure with; 0 leaves it as it is")
+	shrinkTimeFlag = flag.Duration("shrinktime", time.Minute, "time to shrink a failure in")
+	failuresFlag   = flag.Int("failures", 3, "end after this many failures")
+	crewFlag       = flag.Bool("crew", false, "take jobs on standard input; the fleet sets it")
+	fleetFlag      = flag.Bool("fleet", false, "simulate many seeds, with an account of them")
 )
 
 // TestFleet is `make sim`: many seeds in several processes, and an account of what they
@@ -29,7 +30,8 @@ func TestFleet(t *testing.T) {
 		v = &voyage{
 			first: *firstFlag, seeds: *seedsFlag, log: os.Stdout, steering: *steeringFlag,
 			failuresMax: *failuresFlag, shrinks: 1, shrinkRuns: *shrinkFlag,
-			like: sortie{Mutant: *mutantFlag, Edits: *setFlag},
+			shrinkTime: *shrinkTimeFlag,
+			like:       sortie{Mutant: *mutantFlag, Edits: *setFlag},
 		}
 	}
 	v.fleet.crews, v.begin = make([]*crew, *crewsFlag), time.Now()

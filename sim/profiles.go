@@ -73,10 +73,13 @@ func huntFaults(m mutant.Mutant) Faults {
 	case mutant.ForgetVote:
 		return Faults{Crash: often, Down: 10 * time.Millisecond, Odds: Odds{VoterCrash: 0.7}}
 	case mutant.AnswerBeforeRecord:
-		return Faults{Ambush: often / 4, At: Ambush{stepNumbered, true, crashHalfway}}
+		return Faults{
+			Strikes: Strikes{Ambush: often / 4, At: Ambush{stepNumbered, true, crashHalfway}},
+		}
 	case mutant.NoTombstone:
 		return Faults{
-			Ambush: often / 4, At: Ambush{stepPrepare, false, sever}, Odds: Odds{Lag: 0.1},
+			Strikes: Strikes{Ambush: often / 4, At: Ambush{stepPrepare, false, sever}},
+			Odds:    Odds{Lag: 0.1},
 		}
 	case mutant.ExpireEarly, mutant.ForgetFloor:
 		return Faults{Crash: seldom, Handover: seldom}
@@ -89,7 +92,7 @@ func huntFaults(m mutant.Mutant) Faults {
 	case mutant.SkipLeaseCheck, mutant.TellInFlight:
 		return Faults{Partition: often, Pause: often}
 	case mutant.PromiseNothing:
-		return Faults{Betray: often}
+		return Faults{Strikes: Strikes{Betray: often}}
 	case mutant.RenewAfterTransfer:
 		return Faults{Handover: often / 2, Partition: 10 * seldom}
 	case mutant.ReuseRevision:

@@ -1,6 +1,8 @@
 package sim
 
 import (
+	"maps"
+	"reflect"
 	"regexp"
 	"slices"
 	"strings"
@@ -13,8 +15,9 @@ import (
 type shrinker struct {
 	// try runs configurations until one fails as wanted, and tells which; -1 for none.
 	try func(candidates []Config, wanted string) (int, string)
-	// left is how many runs may still be tried.
+	// left is how many runs may still be tried, end when there is no more time.
 	left int
+	end  time.Time
 	// instances are how many faults of each kind there were.
 	instances []int
 }
@@ -40,7 +43,7 @@ func (s *shrinker) shrink(cfg Config, failure string) (Config, string) {
 		for _, step := range smaller(&cfg, s.instances) {
 			next := cfg
 			step(&next)
-			if next.editsText(&cfg) == "" || s.left <= 0 {
+			if next.editsText(&cfg) == "" || s.over() {
 				continue
 			}
 			candidates := salted(next)
@@ -52,6 +55,9 @@ func (s *shrinker) shrink(cfg Config, failure string) (Config, string) {
 	}
 	return cfg, failure
 }
+
+// over reports whether what is smallest so far has to do.
+func (s *shrinker) over() bool { return s.left <= 0 || !time.Now().Before(s.end) }
 
 // salted are a configuration's ways.
 func salted(cfg Config) []Config {
@@ -91,17 +97,10 @@ func noFaults() []func(*Config) {
 		func(c *Config) { c.Faults = Faults{Down: c.Faults.Down} },
 		func(c *Config) { c.Net.Slow, c.Net.Drop, c.Net.Duplicate, c.Net.Ordered = 0, 0, 0, true },
 	}
-	for _, name := range []string{
-		"crash", "power", "wipe", "handover", "move", "pause", "partition", "stall", "betray",
-		"ambush", "depose", "hold",
-	} {
-		steps = append(steps, func(c *Config) { *c.fields()[name].(*time.Duration) = 0 })
-	}
-	for _, name := range []string{
-		"lag", "streamfailure", "streamslow", "votercrash", "writecrash", "freshcut", "tear",
-		"slow", "drop", "duplicate",
-	} {
-		steps = append(steps, func(c *Config) { *c.fields()[name].(*float64) = 0 })
+	for _, name := range slices.Sorted(maps.Keys(new(Config).faultFields())) {
+		steps = append(steps, func(c *Config) {
+			reflect.ValueOf(c.faultFields()[name]).Elem().SetZero()
+		})
 	}
 	return steps
 }

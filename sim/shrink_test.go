@@ -1,7 +1,9 @@
 package sim
 
 import (
+	"reflect"
 	"slices"
+	"strings"
 	"testing"
 	"time"
 )
@@ -12,7 +14,9 @@ func TestShrinkLeavesWhatItTakes(t *testing.T) {
 	cfg.Load.Clients, cfg.Load.Watchers = 9, 3
 	cfg.Faults.Crash, cfg.Faults.Pause = time.Second, time.Second
 	runs := 0
-	s := shrinker{left: 4000, instances: []int{5, 0, 0, 0, 0, 4}}
+	s := shrinker{
+		left: 4000, end: time.Now().Add(time.Hour), instances: []int{5, 0, 0, 0, 0, 4},
+	}
 	s.try = func(candidates []Config, wanted string) (int, string) {
 		runs += len(candidates)
 		for i, c := range candidates {
@@ -58,6 +62,46 @@ func TestEditsReplay(t *testing.T) {
 	for _, wrong := range []string{"clients", "clients=x", "nobody=1", "without=1+x"} {
 		if again.edit(wrong) == nil {
 			t.Errorf("%q is taken", wrong)
+		}
+	}
+}
+
+// What is unknown is refused with what there is.
+func TestEditsNameTheFields(t *testing.T) {
+	err := new(Config).edit("client=2")
+	if err == nil || !strings.Contains(err.Error(), "clients, counters, crash") {
+		t.Errorf("the objection is %v", err)
+	}
+}
+
+// Without time nothing is tried.
+func TestShrinkEnds(t *testing.T) {
+	s := shrinker{left: 4000, end: time.Now()}
+	s.try = func([]Config, string) (int, string) {
+		t.Fatal("it goes on")
+		return 0, ""
+	}
+	if _, text := s.shrink(Random(4), "stale read"); text != "stale read" {
+		t.Errorf("it ends with %q", text)
+	}
+}
+
+// Every fault can be set by name, so the shrinker leaves each out: whatever of Faults is a
+// mean time or a probability, but for Down.
+func TestEveryFaultHasAName(t *testing.T) {
+	var cfg Config
+	named := map[any]bool{&cfg.Faults.Down: true}
+	for _, field := range cfg.faultFields() {
+		named[field] = true
+	}
+	f := &cfg.Faults
+	for _, group := range []any{f, &f.Strikes, &f.Odds} {
+		v := reflect.ValueOf(group).Elem()
+		for i := range v.NumField() {
+			kind := v.Field(i).Kind()
+			if kind != reflect.Struct && !named[v.Field(i).Addr().Interface()] {
+				t.Errorf("%v.%s has no name", v.Type(), v.Type().Field(i).Name)
+			}
 		}
 	}
 }

@@ -46,7 +46,7 @@ var leans = [rares]func(cfg *Config, rng *rand.Rand){
 	DeposedInFlight: rivals,
 	PromiseAsked: func(cfg *Config, rng *rand.Rand) {
 		manyShards(cfg)
-		cfg.Faults = Faults{Betray: often(rng)}
+		cfg.Faults = Faults{Strikes: Strikes{Betray: often(rng)}}
 	},
 	TransferDuringPrepare: transfersAmidTxns,
 	TransferLost: func(cfg *Config, rng *rand.Rand) {

@@ -18,8 +18,9 @@ type voyage struct {
 	steering bool
 	like     sortie
 	// failuresMax ends the voyage; shrinks is how many failures are shrunk, each with
-	// that many runs at most.
+	// so many runs and in so much time at most.
 	failuresMax, shrinks, shrinkRuns int
+	shrinkTime                       time.Duration
 	log                              io.Writer
 	tally                            tally
 }
@@ -81,6 +82,9 @@ func (v *voyage) over(next uint64) bool {
 
 func (v *voyage) say(format string, args ...any) { fmt.Fprintf(v.log, format, args...) }
 
+// shrinkSpeaks is how long it says nothing.
+const shrinkSpeaks = 5 * time.Second
+
 // shrink reduces a failure, and prints what is left of it as a story.
 func (v *voyage) shrink(o *outcome) error {
 	base := o.Sortie
@@ -94,7 +98,11 @@ func (v *voyage) shrink(o *outcome) error {
 		return err
 	}
 	begin := time.Now()
-	s := shrinker{left: v.shrinkRuns, instances: o.Instances}
+	spoke, best := begin, o.Sortie.Edits
+	s := shrinker{
+		left: v.shrinkRuns, end: begin.Add(v.shrinkTime), instances: o.Instances,
+	}
+	v.say("\nshrinking for %v and %d runs at most\n", v.shrinkTime, v.shrinkRuns)
 	s.try = func(candidates []Config, wanted string) (int, string) {
 		list := make([]sortie, len(candidates))
 		for i := range candidates {
@@ -104,6 +112,14 @@ func (v *voyage) shrink(o *outcome) error {
 		i, text, failed := v.firstAlike(list, wanted)
 		if failed != nil {
 			err = failed
+		}
+		if i >= 0 {
+			best = list[i].Edits
+		}
+		if time.Since(spoke) > shrinkSpeaks {
+			spoke = time.Now()
+			v.say("%v, %d runs: %s\n", time.Since(begin).Round(time.Second),
+				v.shrinkRuns-s.left, best)
 		}
 		return i, text
 	}
