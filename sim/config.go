@@ -251,19 +251,24 @@ func randomNet(rng *rand.Rand) Net {
 	return n
 }
 
-// randomFaults draws how often what goes wrong. A new fault is drawn last, so that the
-// others of a seed stay as they are.
+// meanTime is a mean time between two faults in one of so many runs, and 0 for never in the
+// others.
+func meanTime(rng *rand.Rand, oneIn int, low, high time.Duration) time.Duration {
+	if rng.IntN(oneIn) > 0 {
+		return 0
+	}
+	return low + time.Duration(rng.Int64N(int64(high-low)))
+}
+
+// randomFaults draws how often what goes wrong. Random draws more after it, so that a draw
+// added here gives every seed another configuration.
 func randomFaults(rng *rand.Rand) Faults {
 	var f Faults
 	if rng.IntN(8) == 0 {
 		return f
 	}
-	// In one of so many runs there is the fault, once in low to high on average.
 	draw := func(oneIn int, low, high time.Duration) time.Duration {
-		if rng.IntN(oneIn) > 0 {
-			return 0
-		}
-		return low + time.Duration(rng.Int64N(int64(high-low)))
+		return meanTime(rng, oneIn, low, high)
 	}
 	f.Crash = draw(2, time.Second, 4*time.Second)
 	f.PowerLoss = draw(4, 2*time.Second, 6*time.Second)
