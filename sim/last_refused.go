@@ -69,7 +69,9 @@ func (c *cluster) refusedPuts() []refusal {
 		return &Op{Txn: &kv.TxnRequest{Success: []kv.Op{o, put(first, "refused")}}}
 	}
 	return []refusal{
-		{single(keeps), kv.ErrKeyNotFound}, {over(keeps), kv.ErrKeyNotFound},
-		{single(hangs), kv.ErrLeaseNotFound}, {over(hangs), kv.ErrLeaseNotFound},
+		{single(keeps), kv.ErrKeyNotFound},
+		{over(keeps), kv.ErrKeyNotFound},
+		{single(hangs), kv.ErrLeaseNotFound},
+		{over(hangs), kv.ErrLeaseNotFound},
 	}
 }

@@ -36,8 +36,8 @@ func (s *story) sweep() {
 		parts++
 	}
 	after := n.replica.floors.sweep
-	s.c.sayf("%v swept up to %v in %d parts: %d versions, %d bytes", n.id, n.replica.Load().Swept, parts,
-		after.versions-before.versions, after.bytes-before.bytes)
+	s.c.sayf("%v swept up to %v in %d parts: %d versions, %d bytes", n.id,
+		n.replica.Load().Swept, parts, after.versions-before.versions, after.bytes-before.bytes)
 }
 
 func (s *story) stored() {
