@@ -43,6 +43,7 @@ func TestMaintainer(t *testing.T) {
 // TestMoveLeader: everything that a node leads goes where the other can take it,
 // and stays there.
 func TestMoveLeader(t *testing.T) {
+	t.Parallel()
 	c := newClusterOf(t, 4, Cluster{Shards: 3, SplitAt: [][]byte{{'g'}, {'p'}}},
 		Config{Durability: DurabilityMemory, lab: steady})
 	c.awaitAll()

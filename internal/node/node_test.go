@@ -202,6 +202,7 @@ func TestOneNodeIsReadyAtOnce(t *testing.T) {
 }
 
 func TestThreeNodesServeOnEachOther(t *testing.T) {
+	t.Parallel()
 	c := newClusterOf(t, 3, Cluster{Shards: 4}, Config{Durability: DurabilitySync, lab: steady})
 	for i := range 3 {
 		c.awaitReady(i)

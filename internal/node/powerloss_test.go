@@ -22,6 +22,7 @@ import (
 // and cuts the power at a random write or sync, again and again. What the disk
 // holds then must pass every check, and have every answered write.
 func TestPowerLoss(t *testing.T) {
+	t.Parallel()
 	for seed := range uint64(powerSeeds) {
 		t.Run(fmt.Sprint(seed), func(t *testing.T) {
 			run := newPowerRun(t, seed, DurabilitySync)

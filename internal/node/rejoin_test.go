@@ -21,6 +21,7 @@ import (
 // TestDeletedDirectoryRejoins takes a node's directory away. It must come back
 // as somebody else, as a learner first, and end with the same data.
 func TestDeletedDirectoryRejoins(t *testing.T) {
+	t.Parallel()
 	c := newTestCluster(t, 3, 3, DurabilityOS)
 	c.awaitAll()
 	c.load(0, 200)
@@ -46,6 +47,7 @@ func TestDeletedDirectoryRejoins(t *testing.T) {
 
 // TestSecondReplacement takes a replacement's directory away too.
 func TestSecondReplacement(t *testing.T) {
+	t.Parallel()
 	c := newTestCluster(t, 3, 1, DurabilityMemory)
 	c.awaitAll()
 	c.load(0, 20)
@@ -66,6 +68,7 @@ func TestSecondReplacement(t *testing.T) {
 // TestFarBehind stops a node until the others have forgotten what it lacks. It
 // keeps its place, and gets a snapshot.
 func TestFarBehind(t *testing.T) {
+	t.Parallel()
 	bounds := replica.DefaultBounds()
 	bounds.LogKeepEntries, bounds.LogKeepBytes = 5, 1
 	c := newClusterOf(t, 3, Cluster{Shards: 3}, Config{

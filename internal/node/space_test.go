@@ -110,6 +110,7 @@ func TestFullDisk(t *testing.T) {
 // TestQuota: an engine above its quota is as good as a full disk, and deletions
 // and compaction make room.
 func TestQuota(t *testing.T) {
+	t.Parallel()
 	const quota = 24 * mib
 	c := newClusterOf(t, 1, Cluster{}, Config{
 		Durability: DurabilityMemory, Upkeep: Upkeep{QuotaBytes: quota},

@@ -140,6 +140,7 @@ func followOn(
 // Watches of everything, over eight shards, on all nodes, hear exactly what
 // the history holds, while nodes are killed that lead some of the shards.
 func TestWatchesThroughKills(t *testing.T) {
+	t.Parallel()
 	c := newClusterOf(t, 3, eightShards(), Config{Durability: DurabilityOS})
 	var l live
 	for i := range c.nodes {
