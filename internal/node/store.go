@@ -213,6 +213,7 @@ const recentBytesMax = 64 << 20
 func (n *Node) workerConfig(index, count int, id member.Identity) worker.Config {
 	timing := replica.DefaultTiming()
 	timing.RequestTimeout = n.cfg.RequestTimeout
+	timing.KeepOutcomes = max(timing.KeepOutcomes, 10*timing.RequestTimeout)
 	timing.ElectionTicks = cmp.Or(n.cfg.lab.electionTicks, timing.ElectionTicks)
 	bounds := n.cfg.lab.bounds
 	bounds.LogKeepBytes = min(bounds.LogKeepBytes, n.partBytes())

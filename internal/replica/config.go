@@ -38,8 +38,8 @@ type Timing struct {
 	// RequestTimeout is how long a request may wait here at most.
 	RequestTimeout time.Duration
 	// KeepOutcomes is how long the primary shard of a transaction tells what became
-	// of it, beside four times RequestTimeout: by then no message of its coordinator
-	// is under way. What other shards have not confirmed it keeps for longer.
+	// of it: several times as long as a coordinator is asked to wait, so that none of
+	// its messages is under way. What other shards have not confirmed is kept for longer.
 	KeepOutcomes time.Duration
 }
 
@@ -102,7 +102,7 @@ func DefaultTiming() Timing {
 	return Timing{
 		ElectionTicks: 12, HeartbeatTicks: 2,
 		Lease: 500 * time.Millisecond, Drift: 50 * time.Millisecond,
-		RequestTimeout: 5 * time.Second, KeepOutcomes: 30 * time.Second,
+		RequestTimeout: 5 * time.Second, KeepOutcomes: 50 * time.Second,
 	}
 }
 

@@ -61,7 +61,7 @@ func (r *Replica) tendLocks(now wire.Instant, out *Output) {
 // tendOutcomes tells the other shards again what they have not confirmed, and
 // forgets what is old.
 func (r *Replica) tendOutcomes(now wire.Instant, out *Output) {
-	keep := wire.Instant(r.cfg.Timing.KeepOutcomes + 4*r.cfg.Timing.RequestTimeout)
+	keep := wire.Instant(r.cfg.Timing.KeepOutcomes)
 	var old []wire.TxnID
 	told := 0
 	for _, o := range r.locks.decided {
