@@ -95,6 +95,9 @@ func (c *cluster) ask(n *node, op *Op) {
 	if !c.healed && c.chance(0.1) {
 		patience = c.between(time.Millisecond, 100*time.Millisecond)
 	}
+	if c.cfg.Sizes.Keep > 0 {
+		patience = min(patience, c.cfg.Sizes.Keep/5)
+	}
 	if c.calm || c.healed {
 		patience += 2 * time.Second // who queues for keys on a slow network needs it
 	}

@@ -198,6 +198,9 @@ func (c *cluster) build() {
 func (c *cluster) timing() replica.Timing {
 	t := replica.DefaultTiming()
 	t.RequestTimeout = 2 * time.Second
+	if keep := c.cfg.Sizes.Keep; keep > 0 {
+		t.KeepOutcomes = keep
+	}
 	return t
 }
 

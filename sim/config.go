@@ -57,6 +57,12 @@ type Sizes struct {
 	// Value is the longest value that a replica remembers, in bytes, 0 for as long as in
 	// a real node.
 	Value int
+	// Tail is how many entries of the log are kept for who lags: behind them it needs a
+	// snapshot.
+	Tail uint64
+	// Keep is how long the outcomes of transactions over several shards are kept at
+	// least, 0 for as long as in a real node. Clients wait for less then.
+	Keep time.Duration
 }
 
 // segmentSmallest is the least that a log takes.
@@ -200,6 +206,7 @@ func Random(seed uint64) Config {
 		cfg.Drift = 0 // so that the ends of leases are known to the millisecond
 	}
 	cfg.Sizes.Value = []int{0, 8, 16}[rng.IntN(3)]
+	cfg.Sizes.Tail = []uint64{20, 3, 3}[rng.IntN(3)]
 	return cfg
 }
 

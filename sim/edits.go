@@ -16,7 +16,7 @@ func (cfg *Config) fields() map[string]any {
 		"nodes": &shape.Nodes, "workers": &shape.Workers, "shards": &shape.Shards,
 		"replicas": &shape.Replicas,
 		"segment":  &sizes.Segment, "window": (*int64)(&sizes.Window),
-		"part": &sizes.Part, "value": &sizes.Value,
+		"part": &sizes.Part, "value": &sizes.Value, "tail": &sizes.Tail, "keep": &sizes.Keep,
 
 		"clients": &l.Clients, "length": &l.Length, "watchers": &l.Watchers, "think": &l.Think,
 		"keys": &l.Keys, "janitors": &l.Janitors, "keepers": &l.Keepers, "wardens": &l.Wardens,

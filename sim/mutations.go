@@ -111,6 +111,13 @@ var mutations = []mutation{
 		"r.closed.applied(st.applied.Ordered)",
 	},
 	{
+		"untold-forgotten", "internal/replica/settle.go", "		case o.untold:\n", "",
+	},
+	{
+		"memory-outlives-state", "internal/replica/snapshot.go",
+		"	r.recent.Clear(st.applied.Revision)\n", "",
+	},
+	{
 		"held-for-ever", "internal/replica/hold.go", "r.held = held", "r.held = r.held || held",
 	},
 	{

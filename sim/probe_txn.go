@@ -18,6 +18,8 @@ type txnSight struct {
 	// committed; told that another shard heard of it; over that it was given up.
 	decided, told, over bool
 	decider             kv.NodeID
+	// decidedAt is when that was seen first.
+	decidedAt Time
 }
 
 func (p *probe) txn(id wire.TxnID) *txnSight {
@@ -43,9 +45,15 @@ func (p *probe) asked(from *node, to kv.NodeID, r *wire.Request) {
 		t := p.txn(r.Prepare.Txn)
 		t.primary, t.asked = r.Prepare.Primary, p.c.now
 	case r.Resolve != nil && r.Resolve.Commit:
-		t := p.txn(r.Resolve.Txn)
-		t.decided, t.decider = true, from.id
+		p.txn(r.Resolve.Txn).decide(from.id, p.c.now)
 	}
+}
+
+func (t *txnSight) decide(by kv.NodeID, now Time) {
+	if !t.decided {
+		t.decidedAt = now
+	}
+	t.decided, t.decider = true, by
 }
 
 // tookRequest looks at a request that arrived.
@@ -60,6 +68,9 @@ func (p *probe) tookRequest(n *node, _ kv.NodeID, r *wire.Request) {
 		}
 	case r.Resolve != nil && r.Resolve.Commit:
 		if t := p.txns[r.Resolve.Txn]; t != nil {
+			if !t.told && p.c.now > t.decidedAt+Time(p.c.timing().KeepOutcomes) {
+				p.reached(UntoldForLong)
+			}
 			t.told = true
 		}
 	}
@@ -80,8 +91,7 @@ func (p *probe) answered(from *node, to kv.NodeID, r *wire.Response) {
 		return
 	}
 	if id, ok := p.deciding[q]; ok && r.Outcome.State == wire.OutcomeCommitted {
-		t := p.txn(id)
-		t.decided, t.decider = true, from.id
+		p.txn(id).decide(from.id, p.c.now)
 	}
 	if id, ok := p.settling[q]; ok && r.Outcome.State == wire.OutcomeAborted {
 		p.txn(id).over = true

@@ -26,6 +26,7 @@ const (
 	TransferLost
 	OrphanedByTwo
 	DecisionUntold
+	UntoldForLong
 	SettledAborted
 	SettledCommitted
 	LatePrepare
@@ -120,6 +121,10 @@ var rareTexts = [rares]struct{ name, what string }{
 	DecisionUntold: {
 		"decision-untold",
 		"the primary dies, and nobody else knows its decision",
+	},
+	UntoldForLong: {
+		"untold-for-long",
+		"a shard hears of a decision later than decisions are kept",
 	},
 	SettledAborted: {
 		"settled-aborted",

@@ -55,6 +55,7 @@ var leans = [rares]func(cfg *Config, rng *rand.Rand){
 	},
 	OrphanedByTwo:         orphans,
 	DecisionUntold:        orphans,
+	UntoldForLong:         strangers,
 	SettledAborted:        orphans,
 	SettledCommitted:      orphans,
 	LatePrepare:           latePrepares,
@@ -153,6 +154,15 @@ func orphans(cfg *Config, rng *rand.Rand) {
 	cfg.Shape.Nodes = 5
 	cfg.Faults.Ambush, cfg.Faults.Crash = often(rng)/2, often(rng)
 	cfg.Faults.Lag = 0.1
+}
+
+// strangers are shards whose leaders can't tell one another what was decided, for longer
+// than outcomes are kept.
+func strangers(cfg *Config, rng *rand.Rand) {
+	crossing(cfg)
+	cfg.Sizes.Keep = 600*time.Millisecond + often(rng)/2
+	cfg.Faults = Faults{Crash: 4 * often(rng)}
+	cfg.Faults.Ambush, cfg.Faults.At = often(rng)/4, Ambush{stepResolve, false, sever}
 }
 
 // latePrepares has one prepare of a transaction on its way until all is over.
