@@ -193,7 +193,7 @@ func (s Sizes) bounds() replica.Bounds {
 		QueueMax: 200, QueueBytesMax: 1 << 20, UnderWayBytesMax: 400,
 		EntryBytesMax: 256, EffectBytesMax: 64 << 10,
 		AnswerBytesMax: 1 << 20, PartKeysMax: s.Part, TurnBytesMax: 100 * s.Part,
-		LogKeepEntries: 20, LogKeepBytes: 1 << 20, RingBytesMax: 2 << 10,
+		LogKeepEntries: s.Tail, LogKeepBytes: 1 << 20, RingBytesMax: 2 << 10,
 		RecentBytesMax:      2 << 10,
 		RecentValueBytesMax: cmp.Or(s.Value, replica.DefaultBounds().RecentValueBytesMax),
 	}

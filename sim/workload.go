@@ -22,10 +22,13 @@ func (cl *client) draw() *Op {
 		return single(kv.Op{Delete: cl.deleteSpan(cl.scope())})
 	case n < 44:
 		return &Op{Range: &kv.RangeRequest{Range: kv.PointRange(c.keys.pick(c.rng, shard))}}
-	case n < 56:
+	case n < 52:
 		return &Op{Range: cl.scan(c.keys.anywhere(c.rng))}
 	case n < 63:
 		r := cl.scan(c.keys.anywhere(c.rng))
+		if c.chance(0.5) {
+			r = &kv.RangeRequest{Range: kv.PointRange(c.keys.pick(c.rng, shard))}
+		}
 		r.Serializable, r.Revision = true, 0
 		return &Op{Range: r}
 	case n < 78:
