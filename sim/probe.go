@@ -187,6 +187,10 @@ func (p *probe) restored(s *stream) {
 	if s.from.boot != from.boot || !s.from.worker.Replica(s.head.Shard).Leading() {
 		p.reached(SnapshotOfDeposed)
 	}
+	r := s.to.threadOf(s.head.Shard).worker.Replica(s.head.Shard)
+	if r != nil && r.Load().Remembered > 0 {
+		p.reached(SnapshotOverMemory)
+	}
 }
 
 // streamEnded forgets a snapshot.

@@ -12,6 +12,7 @@ const (
 	SnapshotDuringElection
 	SnapshotOfDeposed
 	SnapshotOfLaggard
+	SnapshotOverMemory
 	CompactionDuringSnapshot
 	SweepDuringSnapshot
 	LocksDuringSnapshot
@@ -65,6 +66,10 @@ var rareTexts = [rares]struct{ name, what string }{
 	SnapshotOfLaggard: {
 		"snapshot-of-laggard",
 		"a replica that lost nothing gets a snapshot",
+	},
+	SnapshotOverMemory: {
+		"snapshot-over-memory",
+		"a snapshot is restored by a replica that remembers versions",
 	},
 	CompactionDuringSnapshot: {
 		"compaction-during-snapshot",

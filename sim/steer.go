@@ -33,6 +33,7 @@ var leans = [rares]func(cfg *Config, rng *rand.Rand){
 	SnapshotDuringElection:   slowSnapshots,
 	SnapshotOfDeposed:        slowSnapshots,
 	SnapshotOfLaggard:        laggards,
+	SnapshotOverMemory:       laggards,
 	CompactionDuringSnapshot: compactedSnapshots,
 	SweepDuringSnapshot:      compactedSnapshots,
 	LocksDuringSnapshot:      lockedSnapshots,

@@ -64,6 +64,9 @@ func (r *Recent) Clear(through kv.Revision) {
 	r.bytes, r.through = 0, through
 }
 
+// Len is how many keys it remembers something of.
+func (r *Recent) Len() int { return len(r.young) + len(r.old) }
+
 // Settle follows the commit of what was applied, up to and including through.
 func (r *Recent) Settle(through kv.Revision) { r.unsettled, r.through = false, through }
 

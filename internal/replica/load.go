@@ -15,6 +15,8 @@ type Load struct {
 	// primary, since the replica was opened: their coordinators were silent.
 	Locks, LockWaiters int
 	Settled            int64
+	// Remembered counts the keys whose newest version is kept in memory.
+	Remembered int
 	// Leading reports whether this replica leads and serves.
 	Leading bool
 	// Compacted is the compaction floor, and Sweeping says that there is
@@ -33,8 +35,8 @@ func (r *Replica) Load() Load {
 		Requests: r.queue.len() + r.reads.len(), TxnBytes: r.queue.bytes,
 		LogBytes: r.cfg.Log.Bytes(), Locks: len(r.locks.order), Leading: r.role.serving,
 		LockWaiters: len(r.locks.waiting) + len(r.queue.blocked) + len(r.reads.blocked),
-		Settled:     r.locks.settled,
-		Compacted:   r.state.compacted, Sweeping: r.floors.sweep.busy,
+		Settled:     r.locks.settled, Remembered: r.recent.Len(),
+		Compacted: r.state.compacted, Sweeping: r.floors.sweep.busy,
 		Swept:         r.floors.sweep.ended(),
 		SweptVersions: r.floors.sweep.versions, SweptBytes: r.floors.sweep.bytes,
 	}
