@@ -232,6 +232,9 @@ func randomShape(rng *rand.Rand) Shape {
 	return s
 }
 
+// ampleSizes are those that a run seldom fills.
+func ampleSizes() Sizes { return Sizes{Segment: 64 << 10, Part: 10_000, Tail: 20} }
+
 func randomSizes(rng *rand.Rand) Sizes {
 	return Sizes{
 		Segment: []int64{64 << 10, 16 << 10, segmentSmallest}[rng.IntN(3)],

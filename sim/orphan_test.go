@@ -46,7 +46,7 @@ func orphan(t *testing.T, seed uint64, at Ambush) (took time.Duration, err error
 	c := newCluster(Config{
 		Seed:  seed,
 		Shape: Shape{Nodes: 5, Workers: 1, Shards: 3, Replicas: 3},
-		Sizes: Sizes{Segment: 64 << 10, Part: 10_000, Tail: 20},
+		Sizes: ampleSizes(),
 		Load: Load{
 			Clients: 10, Bankers: 5, Listers: 5, Keys: 6, Length: 8 * time.Second,
 			Think: 20 * time.Millisecond,

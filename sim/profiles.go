@@ -30,6 +30,7 @@ func Hunt(m mutant.Mutant, seed uint64) Config {
 	cfg.Load = Load{Clients: 8, Length: 8 * time.Second, Think: 40 * time.Millisecond, Keys: 4}
 	cfg.Faults = huntFaults(m)
 	cfg.ReadMode, cfg.Drift = replica.ReadLease, driftMax*0.99
+	cfg.Sizes = ampleSizes()
 	switch m {
 	case mutant.ForgetVote:
 		cfg.Shape.Shards, cfg.Load.Clients = 5, 2
