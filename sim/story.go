@@ -3,6 +3,7 @@ package sim
 import (
 	"fmt"
 	"regexp"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -187,10 +188,8 @@ func (s *subject) concerns(op *Op) bool {
 		return false
 	}
 	for _, a := range op.spans() {
-		for _, b := range s.spans {
-			if a.Overlaps(b) {
-				return true
-			}
+		if slices.ContainsFunc(s.spans, a.Overlaps) {
+			return true
 		}
 	}
 	return false
