@@ -59,7 +59,7 @@ func parse(args []string) (*options, error) {
 		Keys: load.NewKeys(*keys), ValueBytes: *valueBytes, Clients: *clients,
 		RangeKeys: *rangeKeys, Watchers: 1,
 	}
-	for _, text := range strings.Split(*factors, ",") {
+	for text := range strings.SplitSeq(*factors, ",") {
 		factor, err := strconv.ParseFloat(text, 64)
 		if err != nil || factor <= 0 || factor > 100 {
 			return nil, fmt.Errorf("-factors: %q is no number over 0 and up to 100", text)

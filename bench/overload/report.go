@@ -101,11 +101,12 @@ func (r *row) line() string {
 	for i, title := range titles {
 		cells[i] = title + " " + cells[i]
 	}
-	text := strings.Join(cells, ", ")
+	var text strings.Builder
+	text.WriteString(strings.Join(cells, ", "))
 	for failure, n := range r.Failures {
-		text += fmt.Sprintf("\n  %d times: %s", n, failure)
+		text.WriteString(fmt.Sprintf("\n  %d times: %s", n, failure))
 	}
-	return text
+	return text.String()
 }
 
 // table writes the figures for people.
