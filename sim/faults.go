@@ -296,7 +296,8 @@ func (c *cluster) pause(n *node, d time.Duration) {
 	n.pausedUntil = c.now + Time(d)
 }
 
-// resume ends a pause at once: its threads do not sleep on until its time would be up.
+// resume ends a pause at once: its threads and its hub do not sleep on until its time
+// would be up.
 func (n *node) resume() {
 	if n.pausedUntil <= n.c.now {
 		return
@@ -307,6 +308,10 @@ func (n *node) resume() {
 			t.scheduled = false
 			t.wake(0)
 		}
+	}
+	if n.hub != nil && n.hub.scheduled {
+		n.hub.scheduled = false
+		n.hub.wake(0)
 	}
 }
 

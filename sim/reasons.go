@@ -15,11 +15,13 @@ var reasons = []error{
 }
 
 // checkReason checks that an operation failed for a reason that may be: none of them is
-// malformed or too large, there are never too many, and nobody is uncertain of what
-// changes nothing, unless the answer was lost on its way to the client.
+// malformed or too large, there are too many only where a fault holds them up, and nobody
+// is uncertain of what changes nothing, unless the answer was lost on its way to the client.
 func (c *cluster) checkReason(op *Op) {
 	switch {
 	case op.Err == nil, op.Err == errGaveUp, op.Err == errConnection:
+		return
+	case errors.Is(op.Err, kv.ErrTooManyRequests) && !c.calm && !c.healed:
 		return
 	case errors.Is(op.Err, kv.ErrUncertain) && !op.changes():
 		c.failf("uncertain of what changes nothing: %v", op)

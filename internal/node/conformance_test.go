@@ -20,6 +20,9 @@ func TestConformance(t *testing.T) {
 		{"three_nodes_many_shards", 3, Cluster{Shards: len(splits) + 1, SplitAt: splits}},
 	} {
 		t.Run(test.name, func(t *testing.T) {
+			if testing.Short() && test.size > 1 {
+				t.Skip("takes minutes under the race detector")
+			}
 			c := newClusterOf(t, test.size, test.cluster, Config{
 				Durability: DurabilityMemory, Version: "test", AdvertiseClient: "127.0.0.1:2379",
 				lab: steady,
