@@ -21,7 +21,7 @@ func (c *cluster) checkReason(op *Op) {
 	switch {
 	case op.Err == nil, op.Err == errGaveUp, op.Err == errConnection:
 		return
-	case errors.Is(op.Err, kv.ErrTooManyRequests) && !c.calm && !c.healed:
+	case errors.Is(op.Err, kv.ErrTooManyRequests) && !c.calm:
 		return
 	case errors.Is(op.Err, kv.ErrUncertain) && !op.changes():
 		c.failf("uncertain of what changes nothing: %v", op)
