@@ -197,6 +197,13 @@ func TestLargeReads(t *testing.T) {
 	expect("small ones again", 0, 0)
 }
 
+// handedOn is how many requests are past the look at their context.
+func handedOn(t *thread) int {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return len(t.waiting)
+}
+
 // TestGoneCallers: a request whose caller has gone counts until the worker has done with
 // it, and so no more are let in than can be under way.
 func TestGoneCallers(t *testing.T) {
@@ -216,8 +223,9 @@ func TestGoneCallers(t *testing.T) {
 			put <- err
 		}()
 		c.await("the put to wait", func() error {
-			if calls, _ := room.Live(); calls != int64(i+1) {
-				return fmt.Errorf("%d are under way", calls)
+			calls, _ := room.Live()
+			if has := handedOn(n.threads.get()[0]); calls != int64(i+1) || has != i+1 {
+				return fmt.Errorf("%d are under way, %d handed on", calls, has)
 			}
 			return nil
 		})

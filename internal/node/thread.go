@@ -26,12 +26,12 @@ type thread struct {
 	waiting map[uint64]*waiter
 }
 
-// waiter is a request that the worker has. Its caller may have gone.
+// waiter is a request that the worker has. Who waits for the reply ends the visit, so
+// that the thread need not, or the thread does if it is gone.
 type waiter struct {
 	ch    chan worker.Reply
 	visit visit
-	// gone says that nobody waits for the reply any more.
-	gone bool
+	gone  bool
 }
 
 func newThread(n *Node, index int, w *worker.Worker) *thread {
@@ -154,14 +154,13 @@ func (t *thread) reply(replies []worker.Reply) {
 	}
 }
 
-// answer ends a request. t.mu is held.
+// answer hands a reply to who waits for it. t.mu is held.
 func (t *thread) answer(w *waiter, r *worker.Reply) {
 	delete(t.waiting, r.ID)
-	err := r.Err
 	if w.gone {
-		err = kv.ErrTimeout // for its caller
+		w.visit.leave(r, kv.ErrTimeout) // which it was for its caller
+		return
 	}
-	w.visit.leave(r, err)
 	w.ch <- *r
 }
 
@@ -187,27 +186,38 @@ func (t *thread) do(
 	t.waiting[req.ID] = w
 	t.mu.Unlock()
 	if !t.inbox.putSoon(event{request: &req}) {
-		t.refuse(req.ID)
+		t.refuse(req.ID, w)
 		return worker.Reply{}, kv.ErrStopped
 	}
 	select {
 	case r := <-w.ch:
+		w.visit.leave(&r, r.Err)
 		return r, nil
 	case <-ctx.Done():
-		t.mu.Lock()
-		w.gone = true
-		t.mu.Unlock()
+		t.abandon(req.ID, w)
 		return worker.Reply{}, context.Cause(ctx)
 	}
 }
 
-// refuse ends a request that the worker never got.
-func (t *thread) refuse(id uint64) {
+// abandon leaves a request to the worker, unless the reply is there by now.
+func (t *thread) abandon(id uint64, w *waiter) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	if w := t.waiting[id]; w != nil { // else the end of the thread did
-		t.answer(w, &worker.Reply{ID: id, Err: kv.ErrStopped})
+	if _, ok := t.waiting[id]; ok {
+		w.gone = true
+		return
 	}
+	r := <-w.ch
+	w.visit.leave(&r, kv.ErrTimeout)
+}
+
+// refuse ends a request that the worker never got, if the end of the thread did not: that
+// leaves its answer behind.
+func (t *thread) refuse(id uint64, w *waiter) {
+	t.mu.Lock()
+	delete(t.waiting, id)
+	t.mu.Unlock()
+	w.visit.leave(&worker.Reply{}, kv.ErrStopped)
 }
 
 // call runs f on the thread and waits for it. It reports false if the thread
